@@ -1,0 +1,14 @@
+//! wirespan: spans from the wire.
+//!
+//! The pipeline, in the direction in which data flows (nothing flows back but the verdict on a
+//! socket, from `stream` to `bpf`):
+//!
+//! `bpf` (rings) -> `stream` (connections, positions, gaps; drives `protocol`) -> exchanges ->
+//! `trace` (identities, parents, settling; `span` gives conventions) -> `export`.
+//!
+//! `host` tells who a process is; `metrics` counts everything that is lost on the way.
+
+pub mod clock;
+pub mod metrics;
+pub mod span;
+pub mod stream;

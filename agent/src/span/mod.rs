@@ -1,0 +1,5 @@
+//! Spans: the model, the conventions that make one from an exchange, propagation formats.
+//! Knows no OTLP, no IO.
+#![forbid(unsafe_code)]
+
+pub mod model;

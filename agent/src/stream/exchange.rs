@@ -1,0 +1,193 @@
+//! An exchange: one request and its response on one connection, seen from one end.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use compact_str::CompactString;
+
+use crate::clock::KernelTime;
+
+/// Which end of a connection a socket is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// It connected; it sends requests.
+    Client,
+    /// It accepted; it receives requests.
+    Server,
+}
+
+/// What both ends of a connection, observed on one host or on two, agree on: TCP: the sequence
+/// numbers of the first bytes; unix: the addresses of the two sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionKey {
+    /// Identifies the stream from client to server.
+    pub client: u64,
+    /// Identifies the stream from server to client.
+    pub server: u64,
+}
+
+/// Addresses of a TCP connection, as this end sees them; v4-mapped IPv6 is given as IPv4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// This end.
+    pub local: SocketAddr,
+    /// The other end.
+    pub peer: SocketAddr,
+}
+
+/// One end of a connection, shared by its exchanges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// The socket's cookie.
+    pub id: u64,
+    /// Which end this is.
+    pub role: Role,
+    /// `None` when positions of the two ends cannot be compared.
+    pub key: Option<ConnectionKey>,
+    /// `None` for unix sockets.
+    pub addresses: Option<Addresses>,
+}
+
+/// Number of an exchange, unique while the agent runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExchangeId(pub u64);
+
+/// HTTP version of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpVersion {
+    /// HTTP/1.0
+    Http10,
+    /// HTTP/1.1
+    Http11,
+}
+
+/// Request headers that conventions and propagation need, values as on the wire without
+/// surrounding white space, in order of appearance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HeaderName {
+    /// `Host`
+    Host,
+    /// `User-Agent`
+    UserAgent,
+    /// `Forwarded` (RFC 7239)
+    Forwarded,
+    /// `X-Forwarded-For`
+    XForwardedFor,
+    /// `X-Forwarded-Host`
+    XForwardedHost,
+    /// `X-Forwarded-Proto`
+    XForwardedProto,
+    /// `traceparent` (W3C Trace Context)
+    Traceparent,
+    /// `tracestate` (W3C Trace Context)
+    Tracestate,
+}
+
+/// The head of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestHead {
+    /// Method token as on the wire.
+    pub method: CompactString,
+    /// Request target as on the wire, lossy UTF-8.
+    pub target: CompactString,
+    /// Version.
+    pub version: HttpVersion,
+    /// The headers that someone needs, see [`HeaderName`].
+    pub headers: Vec<(HeaderName, CompactString)>,
+}
+
+impl RequestHead {
+    /// The first value of a header.
+    #[must_use]
+    pub fn header(&self, name: HeaderName) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(other, _)| *other == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// The head of the final response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResponseHead {
+    /// Status code, 100 to 999.
+    pub status: u16,
+    /// Version.
+    pub version: HttpVersion,
+}
+
+/// Why an exchange ended without a whole response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExchangeError {
+    /// The peer reset the connection (`ECONNRESET`, `EPIPE`).
+    Reset,
+    /// The connection was closed before the response was whole.
+    Closed,
+    /// The kernel gave up on the connection (`ETIMEDOUT`).
+    TimedOut,
+    /// The process exited.
+    ProcessExited,
+    /// The agent stopped while the exchange was open.
+    AgentStopped,
+}
+
+/// A request has begun: its head is known. `trace` gives it its identity now, because calls that
+/// its handler makes come before its end.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// Number of the exchange.
+    pub id: ExchangeId,
+    /// The connection.
+    pub connection: Arc<Connection>,
+    /// Process at this end.
+    pub tgid: u32,
+    /// Thread that sent (client) or received (server) the last byte of the request's head.
+    pub tid: u32,
+    /// Position of the request's first byte in its direction; equal at both ends.
+    pub position: u64,
+    /// When the request's first byte was sent (client) or received (server).
+    pub started: KernelTime,
+    /// When the request's head was whole.
+    pub head_ended: KernelTime,
+    /// The request's head.
+    pub request: Arc<RequestHead>,
+}
+
+/// An exchange has ended.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// Number of the exchange; its [`Opened`] came before.
+    pub id: ExchangeId,
+    /// The final response, `None` when there was none.
+    pub response: Option<ResponseHead>,
+    /// Bytes of the request's body on the wire after the head (chunk framing included), true
+    /// even where they were not captured.
+    pub request_body: u64,
+    /// Bytes of the response's body, likewise.
+    pub response_body: u64,
+    /// When the last byte of the response was sent (server) or received (client); the time of
+    /// the error when there is one.
+    pub ended: KernelTime,
+    /// What went wrong.
+    pub error: Option<ExchangeError>,
+    /// Part of a head was not captured.
+    pub truncated: bool,
+    /// Bytes of the exchange that were needed and are missing.
+    pub gap_bytes: u64,
+}
+
+/// What `stream` tells `trace`, in the order in which it happened on each connection.
+#[derive(Clone, Debug)]
+pub enum Activity {
+    /// A request's head is whole.
+    Opened(Box<Opened>),
+    /// An exchange ended.
+    Finished(Box<Finished>),
+    /// An exchange was opened, but its end was lost; it makes no span.
+    Lost(ExchangeId),
+    /// A socket at this end of a connection exists (TCP: established; unix: first used).
+    Connected(Arc<Connection>),
+    /// The socket is gone.
+    Disconnected(Arc<Connection>),
+    /// A process has ended.
+    ProcessExited(u32),
+}

@@ -1,0 +1,25 @@
+//! The ABI between the kernel programs and the agent: the only types that both sides share.
+//!
+//! Every record in a ring buffer starts with a [`RecordHeader`], whose `kind` tells what follows.
+//! A change of any layout or meaning here changes [`ABI_VERSION`], which the object carries and
+//! the agent checks before it attaches anything. This crate knows neither maps nor programs.
+
+#![no_std]
+
+pub mod offsets;
+pub mod records;
+pub mod stats;
+pub mod syscalls;
+
+/// Version of everything in this crate; the kernel object holds it in the global `ABI`.
+pub const ABI_VERSION: u32 = 1;
+
+/// Bytes of one turn that are copied to the agent; the rest of the turn is only counted.
+/// A turn is a run of bytes in one direction.
+pub const TURN_BUDGET: u32 = 4096;
+
+/// Rings that the object declares. The agent uses one for each group of CPUs, at most this many.
+pub const MAX_RINGS: u32 = 8;
+
+/// Verdicts that can wait for their sockets at a time; the oldest is evicted.
+pub const MAX_VERDICTS: u32 = 4096;

@@ -1,0 +1,3 @@
+//! The kernel programs of wirespan.
+#![no_std]
+#![no_main]
