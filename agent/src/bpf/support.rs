@@ -1,5 +1,0 @@
-//! x
-/// x
-pub enum HookSet { /// x
- Tracepoint, /// x
- Trampoline }
