@@ -2,4 +2,5 @@
 
 pub mod btf;
 pub mod offsets;
+pub mod support;
 pub mod syscalls;
