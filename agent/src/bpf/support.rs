@@ -228,7 +228,7 @@ pub enum SupportError {
         trampoline: HookState,
     },
     /// The set that was asked for does not work.
-    #[error("--hooks {wanted} does not work here: {state}{}", hint(.other))]
+    #[error("--hooks {wanted} does not work here: {state}{}", hint(*.other))]
     Forced {
         /// What was asked for.
         wanted: HookSet,
@@ -244,7 +244,7 @@ fn names(capabilities: &[Capability]) -> String {
     names.join(" and ")
 }
 
-fn hint(other: &Option<HookSet>) -> String {
+fn hint(other: Option<HookSet>) -> String {
     other.map_or_else(String::new, |other| {
         format!(" (--hooks {other} would work)")
     })
