@@ -9,6 +9,7 @@
 //! `host` tells who a process is; `metrics` counts everything that is lost on the way.
 
 pub mod clock;
+pub mod export;
 pub mod host;
 pub mod metrics;
 pub mod span;
