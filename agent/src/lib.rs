@@ -13,7 +13,8 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod doctor;
-
+pub mod export;
+pub mod host;
 pub mod metrics;
 pub mod span;
 pub mod stream;
