@@ -8,6 +8,7 @@
 //!
 //! `host` tells who a process is; `metrics` counts everything that is lost on the way.
 
+pub mod bpf;
 pub mod clock;
 pub mod metrics;
 pub mod span;
