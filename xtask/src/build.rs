@@ -1,9 +1,10 @@
 //! `cargo xtask build`: the kernel object first, then the agent with the object inside.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::{env, fs};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::setup::{self, Need};
 use crate::shell;
@@ -75,6 +76,33 @@ fn kernel_object(debug_log: bool) -> Result<PathBuf> {
     Ok(object)
 }
 
+/// Runs clippy over the kernel programs, with warnings denied.
+pub(crate) fn lint_kernel(compiler: &Compiler) -> Result<()> {
+    let mut command = kernel_cargo(compiler, "clippy", false)?;
+    shell::run(command.args(["--", "-D", "warnings"]))
+}
+
+/// Cargo for the kernel programs.
+fn kernel_cargo(compiler: &Compiler, subcommand: &str, debug_log: bool) -> Result<Command> {
+    let linker = toolchain::find_linker().context("no bpf-linker")?;
+    let features = if debug_log { "debug-log" } else { "kernel" };
+    let mut command = compiler.cargo();
+    command
+        .arg(subcommand)
+        .args(["--package", "wirespan-ebpf", "--bin", "wirespan-bpf"])
+        .args(["--features", features, "--profile", "bpf"])
+        .args(["--target", toolchain::TARGET])
+        .args(compiler.cargo_flags())
+        .env("CARGO_TARGET_DIR", kernel_target_dir())
+        .env("CARGO_ENCODED_RUSTFLAGS", rustflags(&linker));
+    Ok(command)
+}
+
+/// A folder of its own: another compiler than the agent's writes there.
+fn kernel_target_dir() -> PathBuf {
+    shell::workspace().join("target/bpf-build")
+}
+
 /// Flags for the kernel programs, as `CARGO_ENCODED_RUSTFLAGS` wants them.
 ///
 /// rustc hands its CPU on to the linker, which is also the code generator; v3 (32-bit registers,
@@ -118,10 +146,24 @@ fn agent(options: Options) -> Result<PathBuf> {
     Ok(agent)
 }
 
+/// Fails when a binary asks for a dynamic loader or a library, which another host may not have.
+pub(crate) fn check_static(binary: &Path) -> Result<()> {
+    let printed = shell::output(Command::new("readelf").args(["-ld"]).arg(binary))?;
+    let wanted: Vec<&str> = printed
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.contains("(NEEDED)") || line.contains("program interpreter"))
+        .collect();
+    if !wanted.is_empty() {
+        bail!("{} is not self-contained: {}", binary.display(), wanted.join("; "));
+    }
+    Ok(())
+}
+
 /// The target of the compiler that builds the agent.
 fn host_triple() -> Result<String> {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let printed = shell::output(std::process::Command::new(rustc).arg("-vV"))?;
+    let printed = shell::output(Command::new(rustc).arg("-vV"))?;
     let host = printed.lines().find_map(|line| line.strip_prefix("host: "));
     Ok(host.context("`rustc -vV` names no host")?.to_owned())
 }

@@ -1,9 +1,12 @@
 //! Every command that the README names: set up, build, run, test, vm, bench.
 
 mod build;
+mod run;
 mod setup;
 mod shell;
+mod test;
 mod toolchain;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -31,6 +34,34 @@ enum Task {
         #[arg(long, value_parser = ["debug-log"])]
         features: Option<String>,
     },
+    /// Builds what is missing and starts `wirespan run` as root
+    Run {
+        /// Arguments for `wirespan run`
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+    /// Runs every test; says how many passed, failed and were skipped
+    Test {
+        /// Leave out the tests under other kernels
+        #[arg(long)]
+        no_vm: bool,
+        /// Run only the unit and end-to-end tests whose names contain this
+        #[arg(long, value_name = "PATTERN")]
+        only: Option<String>,
+    },
+    /// Boots other kernels in an emulated machine and runs the smoke tests, or a command, there
+    Vm {
+        /// Only this kernel
+        #[arg(long, value_parser = vm::kernel)]
+        kernel: Option<&'static vm::Kernel>,
+        /// Only this hook set
+        #[arg(long, value_enum)]
+        hooks: Option<vm::Hooks>,
+        /// A command to run in the guest instead of the smoke tests; its root is this machine's,
+        /// read-only, and /mnt is writable
+        #[arg(last = true)]
+        command: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -53,5 +84,8 @@ fn perform(task: Task) -> Result<()> {
             };
             build::build(options).map(|_| ())
         }
+        Task::Run { args } => run::run(&args),
+        Task::Test { no_vm, only } => test::test(&test::Options { no_vm, only }),
+        Task::Vm { kernel, hooks, command } => vm::vm(kernel, hooks, &command),
     }
 }

@@ -19,8 +19,8 @@ enum Probe {
     Program(&'static str),
     /// A file is there.
     File(&'static str),
-    /// `python3` can import this module.
-    PythonModule(&'static str),
+    /// `python3` can import one of these modules.
+    PythonModules(&'static [&'static str]),
 }
 
 impl Probe {
@@ -28,10 +28,10 @@ impl Probe {
         match self {
             Self::Program(name) => shell::which(name).is_some(),
             Self::File(path) => Path::new(path).exists(),
-            Self::PythonModule(name) => {
+            Self::PythonModules(names) => names.iter().any(|name| {
                 let import = format!("import {name}");
                 shell::output(Command::new("python3").args(["-c", &import])).is_ok()
-            }
+            }),
         }
     }
 }
@@ -59,6 +59,8 @@ const fn program(name: &'static str, packages: &'static [&'static str], why: &'s
 pub(crate) enum Need {
     /// Building the agent and the kernel programs.
     Build,
+    /// Formatting and lints.
+    Lint,
     /// Running the end-to-end tests on this kernel.
     EndToEnd,
     /// Booting other kernels.
@@ -82,7 +84,8 @@ const END_TO_END: &[Tool] = &[
         "servers and clients that are traced",
     ),
     Tool {
-        probe: Probe::PythonModule("requests"),
+        // Without the first, the tests make an environment of their own with the second.
+        probe: Probe::PythonModules(&["requests", "ensurepip"]),
         packages: &["python3-requests"],
         why: "a client that is traced",
     },
@@ -153,7 +156,7 @@ pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
     let mut tools: Vec<Tool> = C_COMPILER.to_vec();
     for need in needs {
         tools.extend_from_slice(match need {
-            Need::Build => &[],
+            Need::Build | Need::Lint => &[],
             Need::EndToEnd => END_TO_END,
             Need::Vm => VM,
             Need::Bench => BENCH,
@@ -166,6 +169,25 @@ pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
     install(&missing)?;
     if needs.contains(&Need::Build) {
         ensure_bpf_toolchain()?;
+    }
+    if needs.contains(&Need::Lint) {
+        ensure_lints()?;
+    }
+    Ok(())
+}
+
+/// Installs rustfmt and clippy where they are missing.
+fn ensure_lints() -> Result<()> {
+    for component in ["rustfmt", "clippy"] {
+        let subcommand = component.trim_start_matches("rust");
+        if shell::output(shell::cargo().args([subcommand, "--version"])).is_err() {
+            shell::step(format!("rustup component add {component}"));
+            shell::run(Command::new("rustup").args(["component", "add", component]))
+                .with_context(|| format!("{component} is missing: install it and run this again"))?;
+        }
+    }
+    if Compiler::find() == Some(Compiler::System) && !Compiler::System.has_clippy() {
+        install(&[program("cargo-clippy", &["rust-web-clippy"], "lints for the kernel programs")])?;
     }
     Ok(())
 }

@@ -110,6 +110,10 @@ impl Compiler {
         ] {
             command.env_remove(name);
         }
+        // Cargo finds its subcommands on PATH, and the system's belong to the system's compiler.
+        if *self == Self::System {
+            command.env("PATH", "/usr/bin:/bin");
+        }
         command.current_dir(shell::workspace());
         command
     }
@@ -119,6 +123,14 @@ impl Compiler {
         match self {
             Self::System => &[],
             Self::Nightly => &["-Z", "build-std=core"],
+        }
+    }
+
+    /// Whether it has clippy.
+    pub(crate) fn has_clippy(&self) -> bool {
+        match self {
+            Self::System => Path::new("/usr/bin/cargo-clippy").exists(),
+            Self::Nightly => shell::output(self.cargo().args(["clippy", "--version"])).is_ok(),
         }
     }
 
