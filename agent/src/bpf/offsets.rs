@@ -160,7 +160,7 @@ fn registers(find: &mut Resolver<'_>, to: &mut KernelOffsets) {
     to.regs_syscall = find.offset("pt_regs.orig_ax", 8);
     to.regs_return = find.offset("pt_regs.ax", 8);
     to.regs_argument =
-        ["pt_regs.di", "pt_regs.si", "pt_regs.dx", "pt_regs.r10"].map(|path| find.offset(path, 8));
+        ["pt_regs.di", "pt_regs.si", "pt_regs.dx", "pt_regs.r10", "pt_regs.r8"].map(|path| find.offset(path, 8));
     to.regs_argument_compat =
         ["pt_regs.bx", "pt_regs.cx", "pt_regs.dx"].map(|path| find.offset(path, 8));
 }
@@ -176,6 +176,6 @@ fn registers(find: &mut Resolver<'_>, to: &mut KernelOffsets) {
     to.task_compat_status = u32::MAX;
     to.regs_syscall = find.offset("pt_regs.syscallno", 4);
     to.regs_return = at(0);
-    to.regs_argument = [at(0), at(1), at(2), at(3)];
+    to.regs_argument = [at(0), at(1), at(2), at(3), at(4)];
     to.regs_argument_compat = [at(0), at(1), at(2)];
 }

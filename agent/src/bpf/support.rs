@@ -1,0 +1,5 @@
+//! x
+/// x
+pub enum HookSet { /// x
+ Tracepoint, /// x
+ Trampoline }
