@@ -1,7 +1,7 @@
 //! Values that the agent sets before it loads the programs: read-only to them, so that the
 //! verifier knows each as a constant.
 
-use wirespan_ebpf::{ABI_VERSION, offsets::KernelOffsets, syscalls::TABLE_SIZE};
+use wirespan_ebpf::{AbiMark, offsets::KernelOffsets, syscalls::TABLE_SIZE};
 
 macro_rules! global {
     ($(#[$meta:meta])* $name:ident: $type:ty = $value:expr, $reader:ident) => {
@@ -19,18 +19,18 @@ macro_rules! global {
     };
 }
 
-/// Version of the ABI that this object was built with; the agent reads it from the object.
+/// The ABI that this object was built with; the agent looks for it in the object's bytes.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".rodata")]
-pub(crate) static ABI: u32 = ABI_VERSION;
+pub(crate) static ABI: AbiMark = AbiMark::CURRENT;
 
 global!(
     /// The agent's own process, which is not traced.
     AGENT_TGID: u32 = 0, agent_tgid
 );
 global!(
-    /// Rings in use.
-    RING_COUNT: u32 = 1, ring_count
+    /// Rings in use less one: a mask, their number being a power of two.
+    RING_MASK: u32 = 0, ring_mask
 );
 global!(
     /// Bytes waiting in a ring at which the agent is woken before its next timed drain.

@@ -7,10 +7,6 @@
 #![no_main]
 #![feature(core_intrinsics)]
 #![expect(internal_features, reason = "the target has no stable fetch-and-add")]
-#![expect(
-    missing_docs,
-    reason = "the macros of aya-ebpf emit undocumented entry points"
-)]
 
 mod buffer;
 mod capture;

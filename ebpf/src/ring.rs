@@ -45,7 +45,7 @@ pub(crate) fn stats() -> Option<&'static mut KernelStats> {
 pub(crate) fn current(stats: &KernelStats) -> Option<Ring> {
     // SAFETY: the helper has no preconditions.
     let cpu = unsafe { bpf_get_smp_processor_id() };
-    let map: *mut c_void = core::ptr::from_ref(RINGS.get(cpu % globals::ring_count())?)
+    let map: *mut c_void = core::ptr::from_ref(RINGS.get(cpu & globals::ring_mask())?)
         .cast_mut()
         .cast();
     let mut flags = u64::from(BPF_RB_NO_WAKEUP);
