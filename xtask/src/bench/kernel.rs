@@ -9,6 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
+use super::report::float;
 use crate::shell;
 
 const COUNTING: &str = "/proc/sys/kernel/bpf_stats_enabled";
@@ -50,7 +51,7 @@ pub(super) struct Runs {
 
 impl Runs {
     pub(super) fn nanoseconds(&self) -> f64 {
-        self.time_ns as f64 / self.count as f64
+        float(self.time_ns) / float(self.count)
     }
 }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 
 use self::agent::{Agent, Summary};
-use self::report::{Report, Row};
+use self::report::{Budget, Report, float};
 use self::server::Server;
 use self::sink::Sink;
 use crate::setup::{self, Need};
@@ -124,13 +124,13 @@ impl Bench {
         let name = format!("nginx CPU per request at {rate} requests/s offered (us)");
         let scaled = |values: &[f64]| values.iter().map(|ns| ns / 1000.0).collect::<Vec<_>>();
         self.report
-            .pairs(&name, &scaled(&off), &scaled(&on), Row::at_most(1.06));
+            .pairs(&name, &scaled(&off), &scaled(&on), Budget::AtMost(1.06));
         self.report
             .value("requests/s answered in those runs, traced", &offered, None);
         self.report.value(
             "agent CPU (cores per 10,000 requests/s)",
             &agent_cpu,
-            Row::at_most(0.1),
+            Some(Budget::AtMost(0.1)),
         );
         Ok(())
     }
@@ -154,7 +154,7 @@ impl Bench {
             "nginx requests/s, saturated",
             &off,
             &on,
-            Row::at_least(0.90),
+            Budget::AtLeast(0.90),
         );
         Ok(())
     }
@@ -172,11 +172,11 @@ impl Bench {
         self.report.value(
             "agent memory, peak (MB resident)",
             &[resident],
-            Row::at_most(40.0),
+            Some(Budget::AtMost(40.0)),
         );
-        let mib = maps as f64 / f64::from(1 << 20);
+        let mib = float(maps) / f64::from(1 << 20);
         self.report
-            .value("kernel maps (MiB)", &[mib], Row::at_most(16.0));
+            .value("kernel maps (MiB)", &[mib], Some(Budget::AtMost(16.0)));
         Ok(())
     }
 
@@ -186,9 +186,13 @@ impl Bench {
         let port = self.server.port();
         let counting = kernel::Counting::start()?;
         for (what, traced_port, budget) in [
-            ("traced", port, Row::at_most(250.0)),
+            ("traced", port, Some(Budget::AtMost(250.0))),
             // The empty program that the budget of 60 ns is over takes 75 ns.
-            ("ignored socket", self.sink.port(), Row::at_most(135.0)),
+            (
+                "ignored socket",
+                self.sink.port(),
+                Some(Budget::AtMost(135.0)),
+            ),
         ] {
             let agent = Agent::start(&self.agent, traced_port, &self.sink)?;
             let before = kernel::programs(agent.pid())?;
@@ -211,8 +215,11 @@ impl Bench {
             let taken = agent::first_span(&self.agent, &self.server)?;
             seconds.push(taken.as_secs_f64());
         }
-        self.report
-            .value("start to first span (s)", &seconds, Row::at_most(1.0));
+        self.report.value(
+            "start to first span (s)",
+            &seconds,
+            Some(Budget::AtMost(1.0)),
+        );
         Ok(())
     }
 

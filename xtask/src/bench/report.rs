@@ -57,16 +57,6 @@ struct Account {
     export: Vec<(String, u64)>,
 }
 
-impl Row {
-    pub(super) const fn at_most(limit: f64) -> Option<Budget> {
-        Some(Budget::AtMost(limit))
-    }
-
-    pub(super) const fn at_least(limit: f64) -> Option<Budget> {
-        Some(Budget::AtLeast(limit))
-    }
-}
-
 impl Budget {
     fn is_met(self, value: f64) -> bool {
         match self {
@@ -116,6 +106,15 @@ fn median(sorted: &[f64]) -> f64 {
     }
 }
 
+/// A count as a number to divide by.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of one run are far below 2^52"
+)]
+pub(super) fn float(count: u64) -> f64 {
+    count as f64
+}
+
 /// As many digits as tell something.
 fn number(value: f64) -> String {
     match value.abs() {
@@ -127,7 +126,7 @@ fn number(value: f64) -> String {
 
 impl Report {
     /// Adds runs in pairs, whose budget is for the ratio.
-    pub(super) fn pairs(&mut self, name: &str, off: &[f64], on: &[f64], budget: Option<Budget>) {
+    pub(super) fn pairs(&mut self, name: &str, off: &[f64], on: &[f64], budget: Budget) {
         let ratios: Vec<f64> = off.iter().zip(on).map(|(off, on)| on / off).collect();
         let ratio = Spread::of(&ratios).median;
         self.rows.push(Row {
@@ -135,8 +134,8 @@ impl Report {
             off: Some(Spread::of(off)),
             on: Spread::of(on),
             ratio: Some(ratio),
-            budget,
-            met: budget.map(|budget| budget.is_met(ratio)),
+            budget: Some(budget),
+            met: Some(budget.is_met(ratio)),
         });
     }
 
@@ -219,7 +218,7 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
-    use super::{Report, Row, Spread};
+    use super::{Budget, Report, Spread};
 
     #[test]
     fn the_median_is_in_the_middle() {
@@ -235,9 +234,9 @@ mod tests {
     #[test]
     fn budgets_are_for_the_ratio_of_pairs() {
         let mut report = Report::default();
-        report.pairs("cpu", &[10.0, 20.0], &[10.5, 21.0], Row::at_most(1.06));
-        report.pairs("rate", &[100.0], &[80.0], Row::at_least(0.9));
-        report.value("memory", &[41.0], Row::at_most(40.0));
+        report.pairs("cpu", &[10.0, 20.0], &[10.5, 21.0], Budget::AtMost(1.06));
+        report.pairs("rate", &[100.0], &[80.0], Budget::AtLeast(0.9));
+        report.value("memory", &[41.0], Some(Budget::AtMost(40.0)));
         let met: Vec<_> = report.rows.iter().map(|row| row.met).collect();
         assert_eq!(met, [Some(true), Some(false), Some(false)]);
     }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use super::report::float;
 use crate::shell;
 
 /// A running nginx; it ends with this value.
@@ -31,11 +32,11 @@ pub(super) struct Measured {
 
 impl Measured {
     pub(super) fn requests_f64(&self) -> f64 {
-        self.requests as f64
+        float(self.requests)
     }
 
     pub(super) fn cpu_ns_per_request(&self) -> f64 {
-        self.cpu.as_nanos() as f64 / self.requests_f64()
+        self.cpu.as_secs_f64() * 1e9 / self.requests_f64()
     }
 }
 
