@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -25,7 +26,7 @@ const VISIT_LIMIT: u32 = 100_000;
 const POINTER_LENGTH: u64 = 8;
 
 /// Why a type or a member was not found.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum BtfError {
     /// The file could not be read.
     #[error("cannot read the kernel's type information at {path}: {source}")]
@@ -33,7 +34,7 @@ pub enum BtfError {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: Arc<std::io::Error>,
     },
     /// The bytes are not BTF of a version that is known here.
     #[error("the kernel's type information is malformed at byte {offset}: {what}")]
@@ -165,7 +166,7 @@ impl Btf {
     pub fn from_file(path: &Path) -> Result<Self, BtfError> {
         let bytes = std::fs::read(path).map_err(|source| BtfError::Unreadable {
             path: path.to_owned(),
-            source,
+            source: Arc::new(source),
         })?;
         Self::parse(bytes)
     }
@@ -280,14 +281,19 @@ impl Btf {
             .next()
     }
 
-    /// Whether the kernel has a tracepoint of this name that `tp_btf` programs attach to: such
-    /// a tracepoint leaves a typedef named `btf_trace_` and its name.
+    /// Whether the kernel has a tracepoint of this name that `tp_btf` programs attach to.
     #[must_use]
     pub fn has_tracepoint(&self, name: &str) -> bool {
+        self.tracepoint(name).is_some()
+    }
+
+    /// The number of what an attachment to this tracepoint refers to: a typedef named
+    /// `btf_trace_` and the tracepoint's name.
+    #[must_use]
+    pub fn tracepoint(&self, name: &str) -> Option<u32> {
         let name = format!("btf_trace_{name}");
         self.named(&name, |found| found.kind == kind::TYPEDEF)
             .next()
-            .is_some()
     }
 
     fn composites(&self, name: &str) -> impl Iterator<Item = u32> {

@@ -13,7 +13,7 @@ use super::btf::{Btf, BtfError};
 mod tests;
 
 /// Why the running kernel's structures do not fit.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum OffsetsError {
     /// Members are missing, ambiguous or of another size than the programs load.
     #[error("this kernel's structures are not as expected: {}", list(.problems))]
@@ -24,7 +24,7 @@ pub enum OffsetsError {
 }
 
 /// What is wrong with one member.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum MemberProblem {
     /// It was not found.
     #[error(transparent)]
@@ -159,8 +159,14 @@ fn registers(find: &mut Resolver<'_>, to: &mut KernelOffsets) {
     to.task_compat_status = find.offset("task_struct.thread_info.status", 4);
     to.regs_syscall = find.offset("pt_regs.orig_ax", 8);
     to.regs_return = find.offset("pt_regs.ax", 8);
-    to.regs_argument =
-        ["pt_regs.di", "pt_regs.si", "pt_regs.dx", "pt_regs.r10", "pt_regs.r8"].map(|path| find.offset(path, 8));
+    to.regs_argument = [
+        "pt_regs.di",
+        "pt_regs.si",
+        "pt_regs.dx",
+        "pt_regs.r10",
+        "pt_regs.r8",
+    ]
+    .map(|path| find.offset(path, 8));
     to.regs_argument_compat =
         ["pt_regs.bx", "pt_regs.cx", "pt_regs.dx"].map(|path| find.offset(path, 8));
 }
