@@ -12,3 +12,4 @@ pub mod clock;
 pub mod metrics;
 pub mod span;
 pub mod stream;
+pub mod trace;
