@@ -61,6 +61,19 @@ pub enum LoadError {
     Rings(#[source] io::Error),
 }
 
+impl LoadError {
+    /// The kernel does not have the function that a program is for.
+    fn is_missing_function(&self) -> bool {
+        let Self::Program { source, .. } = self else {
+            return false;
+        };
+        matches!(
+            **source,
+            ProgramError::Btf(aya::BtfError::UnknownBtfTypeName { .. })
+        )
+    }
+}
+
 /// The offsets as bytes for the loader.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
@@ -150,6 +163,13 @@ impl Kernel {
                     "unix_stream_recvmsg",
                 ] {
                     self.attach_trampoline(name, &btf)?;
+                }
+                for name in ["tcp_sendpage", "unix_stream_sendpage"] {
+                    // Gone since Linux 6.5, where sendfile calls `tcp_sendmsg`.
+                    match self.attach_trampoline(name, &btf) {
+                        Err(error) if error.is_missing_function() => {}
+                        attached => attached?,
+                    }
                 }
             }
         }
