@@ -11,5 +11,6 @@
 pub mod bpf;
 pub mod clock;
 pub mod metrics;
+pub mod protocol;
 pub mod span;
 pub mod stream;

@@ -159,8 +159,14 @@ fn registers(find: &mut Resolver<'_>, to: &mut KernelOffsets) {
     to.task_compat_status = find.offset("task_struct.thread_info.status", 4);
     to.regs_syscall = find.offset("pt_regs.orig_ax", 8);
     to.regs_return = find.offset("pt_regs.ax", 8);
-    to.regs_argument =
-        ["pt_regs.di", "pt_regs.si", "pt_regs.dx", "pt_regs.r10", "pt_regs.r8"].map(|path| find.offset(path, 8));
+    to.regs_argument = [
+        "pt_regs.di",
+        "pt_regs.si",
+        "pt_regs.dx",
+        "pt_regs.r10",
+        "pt_regs.r8",
+    ]
+    .map(|path| find.offset(path, 8));
     to.regs_argument_compat =
         ["pt_regs.bx", "pt_regs.cx", "pt_regs.dx"].map(|path| find.offset(path, 8));
 }

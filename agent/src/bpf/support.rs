@@ -1,5 +1,8 @@
 //! x
 /// x
-pub enum HookSet { /// x
- Tracepoint, /// x
- Trampoline }
+pub enum HookSet {
+    /// x
+    Tracepoint,
+    /// x
+    Trampoline,
+}
