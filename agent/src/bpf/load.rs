@@ -6,7 +6,10 @@ use std::{io, num::NonZero, thread};
 use aya::{
     Ebpf, EbpfError, EbpfLoader, Pod,
     maps::{Array, ArrayOfMaps, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf},
-    programs::{BtfTracePoint, FExit, Iter, Program, ProgramError},
+    programs::{
+        BtfTracePoint, FExit, Iter, Program, ProgramError, fexit::FExitLink,
+        tp_btf::BtfTracePointLink,
+    },
 };
 use wirespan_ebpf::{
     MAX_RINGS, offsets::KernelOffsets, records::cause, stats::KernelStats, syscalls::TABLE_SIZE,
@@ -77,8 +80,16 @@ unsafe impl Pod for StatsBytes {}
 /// The programs at work.
 pub struct Kernel {
     ebpf: Ebpf,
+    links: Vec<Link>,
     stats: PerCpuArray<MapData, StatsBytes>,
     verdicts: HashMap<MapData, u64, u8>,
+}
+
+/// An attachment; dropping it detaches.
+#[expect(dead_code, reason = "held for what dropping them does")]
+enum Link {
+    Tracepoint(BtfTracePointLink),
+    Trampoline(FExitLink),
 }
 
 /// What one program cost the verifier.
@@ -107,6 +118,7 @@ impl Kernel {
         let verdicts = HashMap::try_from(take_map(&mut ebpf, "VERDICTS")?)?;
         let mut kernel = Self {
             ebpf,
+            links: Vec::new(),
             stats,
             verdicts,
         };
@@ -156,7 +168,9 @@ impl Kernel {
         };
         let program: &mut BtfTracePoint = self.program(name)?;
         program.load(name, btf).map_err(refused)?;
-        program.attach().map_err(refused)?;
+        let link = program.attach().map_err(refused)?;
+        let link = program.take_link(link).map_err(refused)?;
+        self.links.push(Link::Tracepoint(link));
         Ok(())
     }
 
@@ -167,7 +181,9 @@ impl Kernel {
         };
         let program: &mut FExit = self.program(name)?;
         program.load(name, btf).map_err(refused)?;
-        program.attach().map_err(refused)?;
+        let link = program.attach().map_err(refused)?;
+        let link = program.take_link(link).map_err(refused)?;
+        self.links.push(Link::Trampoline(link));
         Ok(())
     }
 
@@ -212,11 +228,7 @@ impl Kernel {
 
     /// Stops capture; rings and counters stay readable.
     pub fn detach(&mut self) {
-        for (name, program) in self.ebpf.programs_mut() {
-            if let Err(error) = program.unload() {
-                tracing::debug!(program = name, %error, "not unloaded");
-            }
-        }
+        self.links.clear();
     }
 
     /// The counters of all CPUs, added up.
