@@ -9,6 +9,8 @@
 //! `host` tells who a process is; `metrics` counts everything that is lost on the way.
 
 pub mod clock;
+pub mod config;
+pub mod export;
 pub mod metrics;
 pub mod span;
 pub mod stream;
