@@ -7,7 +7,7 @@
 //! For every destination holds: spans offered = accepted + rejected + dropped, once
 //! [`Exporters::shutdown`] has returned.
 //!
-//! - `sink` runs local outputs on threads (`json_lines`);
+//! - `sink` runs local outputs on threads (`console`, `json_lines`);
 //! - `otlp` sends to a back end by gRPC or HTTP;
 //! - `protobuf`, `json` and `group` are the wire forms.
 #![forbid(unsafe_code)]
@@ -19,6 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub mod console;
 mod group;
 mod json;
 mod json_lines;
@@ -27,10 +28,17 @@ mod protobuf;
 mod queue;
 mod report;
 mod sink;
+mod stdout;
 
 pub use otlp::settings::OtlpSettings;
 
-use self::{json_lines::JsonLines, queue::Queue, sink::Sink};
+use self::{
+    console::{Console, ConsoleOptions},
+    json_lines::JsonLines,
+    queue::Queue,
+    sink::Output,
+    stdout::Patient,
+};
 use crate::{
     metrics::counters::Counters,
     span::model::{Kind, Span},
@@ -46,6 +54,8 @@ const SCOPE_VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Where spans are to go.
 #[derive(Clone, Debug)]
 pub enum Target {
+    /// Standard output, for people.
+    Console(ConsoleOptions),
     /// Standard output, one OTLP/JSON `TracesData` object a line.
     OtlpJson,
     /// An OTLP back end.
@@ -124,8 +134,13 @@ impl Exporters {
         let queues = targets
             .into_iter()
             .map(|target| match target {
+                Target::Console(options) => {
+                    let console = Console::new(stdout()?, options);
+                    sink::start(Output::Console(console), Arc::clone(counters))
+                }
                 Target::OtlpJson => {
-                    Sink::JsonLines(JsonLines::stdout()?).start(Arc::clone(counters))
+                    let lines = JsonLines::new(stdout()?);
+                    sink::start(Output::JsonLines(lines), Arc::clone(counters))
                 }
                 Target::Otlp(settings) => otlp::start(settings, Arc::clone(counters)),
             })
@@ -152,6 +167,10 @@ impl Exporters {
             queue.join(deadline);
         }
     }
+}
+
+fn stdout() -> Result<Patient, ExportError> {
+    Patient::stdout().map_err(|source| ExportError::Stdout { source })
 }
 
 /// `Span.kind` in OTLP.

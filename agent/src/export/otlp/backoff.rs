@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use rand::{Rng as _, SeedableRng as _, rngs::SmallRng};
+
 const INITIAL: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(5);
 const FACTOR: f64 = 1.5;
@@ -11,18 +13,27 @@ const FACTOR: f64 = 1.5;
 #[derive(Debug)]
 pub(super) struct Backoff {
     next: Duration,
+    random: SmallRng,
 }
 
 impl Backoff {
     pub(super) fn new() -> Self {
-        Self { next: INITIAL }
+        Self {
+            next: INITIAL,
+            random: SmallRng::from_os_rng(),
+        }
+    }
+
+    /// Starts again after a success.
+    pub(super) fn reset(&mut self) {
+        self.next = INITIAL;
     }
 
     /// Time to wait before the next attempt: half to one and a half times the interval.
     pub(super) fn next(&mut self) -> Duration {
         let interval = self.next;
         self.next = interval.mul_f64(FACTOR).min(LONGEST);
-        interval.mul_f64(0.5 + fastrand::f64())
+        interval.mul_f64(self.random.random_range(0.5..1.5))
     }
 }
 

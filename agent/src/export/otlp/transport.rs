@@ -261,5 +261,3 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-#[cfg(test)]
-mod tests;

@@ -169,7 +169,7 @@ impl Worker {
             match answer {
                 Answer::Accepted { rejected, message } => {
                     self.accept(piece.spans.len(), rejected, &message);
-                    *backoff = Backoff::new();
+                    backoff.reset();
                     return Step::Done;
                 }
                 Answer::Refused { reason } => {
