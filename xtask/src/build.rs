@@ -78,17 +78,15 @@ fn kernel_object(debug_log: bool) -> Result<PathBuf> {
 
 /// Runs clippy over the kernel programs, with warnings denied.
 pub(crate) fn lint_kernel(compiler: &Compiler) -> Result<()> {
-    let mut command = kernel_cargo(compiler, "clippy", false)?;
+    let mut command = for_kernel(compiler, compiler.clippy(), false)?;
     shell::run(command.args(["--", "-D", "warnings"]))
 }
 
-/// Cargo for the kernel programs.
-fn kernel_cargo(compiler: &Compiler, subcommand: &str, debug_log: bool) -> Result<Command> {
+/// What every Cargo command for the kernel programs has in common.
+fn for_kernel(compiler: &Compiler, mut command: Command, debug_log: bool) -> Result<Command> {
     let linker = toolchain::find_linker().context("no bpf-linker")?;
     let features = if debug_log { "debug-log" } else { "kernel" };
-    let mut command = compiler.cargo();
     command
-        .arg(subcommand)
         .args(["--package", "wirespan-ebpf", "--bin", "wirespan-bpf"])
         .args(["--features", features, "--profile", "bpf"])
         .args(["--target", toolchain::TARGET])
