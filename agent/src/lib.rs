@@ -18,3 +18,4 @@ pub mod host;
 pub mod metrics;
 pub mod span;
 pub mod stream;
+pub mod trace;
