@@ -5,12 +5,12 @@ use std::{
     ffi::OsStr,
     fs::{self, File},
     path::PathBuf,
-    process::{Command, ExitStatus, Stdio},
+    process::{ChildStdout, Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -40,6 +40,10 @@ pub fn binary() -> Result<PathBuf> {
     );
     Ok(path)
 }
+
+const SPANS: &str = "spans";
+const LOG: &str = "log";
+const SUMMARY: &str = "summary.json";
 
 /// A running agent.
 #[derive(Debug)]
@@ -80,18 +84,31 @@ impl Agent {
         environment: &[(&str, &str)],
     ) -> Result<Self> {
         let directory = tempfile::tempdir()?;
-        let mut command = Command::new(binary()?);
+        let mut command = command(&directory, arguments)?;
         command
-            .args(["run", "--export", "otlp-json", "--summary"])
-            .arg(directory.path().join("summary.json"))
-            .args(arguments)
             .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(File::create(directory.path().join("spans"))?)
-            .stderr(File::create(directory.path().join("log"))?);
+            .stdout(File::create(directory.path().join(SPANS))?);
+        Self::launch(&mut command, directory)
+    }
+
+    /// Starts an agent whose standard output the caller takes, for more spans than a test wants
+    /// to keep.
+    ///
+    /// # Errors
+    /// As [`Agent::start`].
+    pub fn start_piped<S: AsRef<OsStr>>(arguments: &[S]) -> Result<(Self, ChildStdout)> {
+        let directory = tempfile::tempdir()?;
+        let mut command = command(&directory, arguments)?;
+        let mut agent = Self::launch(command.stdout(Stdio::piped()), directory)?;
+        let stdout = agent.process.child().stdout.take();
+        Ok((agent, stdout.context("the agent has no standard output")?))
+    }
+
+    fn launch(command: &mut Command, directory: TempDir) -> Result<Self> {
+        command.stderr(File::create(directory.path().join(LOG))?);
         let begun = Instant::now();
         let mut agent = Self {
-            process: Process::spawn(&mut command)?,
+            process: Process::spawn(command)?,
             directory,
             started: Duration::ZERO,
         };
@@ -129,7 +146,7 @@ impl Agent {
     /// Its standard error so far.
     #[must_use]
     pub fn log(&self) -> String {
-        fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+        fs::read_to_string(self.directory.path().join(LOG)).unwrap_or_default()
     }
 
     /// Its spans so far, whole lines only.
@@ -137,7 +154,11 @@ impl Agent {
     /// # Errors
     /// When standard output has something else than OTLP/JSON.
     pub fn spans(&self) -> Result<Vec<Span>> {
-        let text = fs::read_to_string(self.directory.path().join("spans"))?;
+        let file = self.directory.path().join(SPANS);
+        if !file.exists() {
+            return Ok(Vec::new());
+        }
+        let text = fs::read_to_string(file)?;
         let whole = text.rfind('\n').map_or(0, |at| at + 1);
         span::parse_lines(&text[..whole])
     }
@@ -179,7 +200,7 @@ impl Agent {
         );
         Ok(Report {
             spans: self.spans()?,
-            summary: Summary::read(&self.directory.path().join("summary.json"))?,
+            summary: Summary::read(&self.directory.path().join(SUMMARY))?,
             log: self.log(),
             stopped_in,
         })
@@ -193,6 +214,17 @@ impl Agent {
         self.process.signal(Signal::KILL)?;
         self.process.wait(STOP_LIMIT)
     }
+}
+
+/// An agent that writes OTLP/JSON and a summary.
+fn command<S: AsRef<OsStr>>(directory: &TempDir, arguments: &[S]) -> Result<Command> {
+    let mut command = Command::new(binary()?);
+    command
+        .args(["run", "--export", "otlp-json", "--summary"])
+        .arg(directory.path().join(SUMMARY))
+        .args(arguments)
+        .stdin(Stdio::null());
+    Ok(command)
 }
 
 /// `--port` for each port.

@@ -137,7 +137,7 @@ service:
     fn lines(&self, with: &str) -> String {
         let text = fs::read_to_string(&self.file).unwrap_or_default();
         let whole = text.rfind('\n').map_or(0, |at| at + 1);
-        let lines = text[..whole].lines().filter(|line| line.contains(with));
-        lines.map(|line| format!("{line}\n")).collect()
+        let lines = text[..whole].split_inclusive('\n');
+        lines.filter(|line| line.contains(with)).collect()
     }
 }
