@@ -14,6 +14,28 @@ pub mod syscalls;
 /// Version of everything in this crate; the kernel object holds it in the global `ABI`.
 pub const ABI_VERSION: u32 = 1;
 
+/// Stands in the kernel object, so that the agent can tell what it was built with before it loads
+/// anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct AbiMark {
+    /// [`AbiMark::MAGIC`]
+    pub magic: [u8; 12],
+    /// [`ABI_VERSION`]
+    pub version: u32,
+}
+
+impl AbiMark {
+    /// What the mark begins with.
+    pub const MAGIC: [u8; 12] = *b"wirespan-abi";
+
+    /// The mark of this version.
+    pub const CURRENT: Self = Self {
+        magic: Self::MAGIC,
+        version: ABI_VERSION,
+    };
+}
+
 /// Bytes of one turn that are copied to the agent; the rest of the turn is only counted.
 /// A turn is a run of bytes in one direction.
 pub const TURN_BUDGET: u32 = 4096;

@@ -87,8 +87,8 @@ pub struct KernelOffsets {
     pub regs_syscall: u32,
     /// The user's registers: return value (`-ENOSYS` on x86 while the call runs).
     pub regs_return: u32,
-    /// The user's registers: arguments 1 to 4 of a native call.
-    pub regs_argument: [u32; 4],
+    /// The user's registers: arguments 1 to 5 of a native call.
+    pub regs_argument: [u32; 5],
     /// The user's registers: arguments 1 to 3 of a 32-bit call.
     pub regs_argument_compat: [u32; 3],
 }

@@ -22,8 +22,6 @@ pub struct KernelStats {
     pub bytes_seen: [u64; 2],
     /// Bytes copied into the rings.
     pub bytes_captured: u64,
-    /// Bytes moved over sockets after the agent's verdict to ignore them.
-    pub bytes_ignored: u64,
     /// Bytes not copied, by [`cause`]; at `BUDGET` those skipped on purpose.
     pub uncaptured_bytes: [u64; cause::COUNT],
     /// Exchanges of connections whose closing record was lost, by role (unknown, client,

@@ -1,0 +1,10 @@
+//! Everything that touches the kernel's BPF side: the only module that may name aya.
+
+pub mod btf;
+pub mod load;
+mod object;
+pub mod offsets;
+pub mod ring;
+pub mod support;
+pub mod syscalls;
+mod unix_sockets;

@@ -1,0 +1,274 @@
+//! What happens at each send and receive: count, copy what is needed, tell the agent.
+
+use aya_ebpf::helpers::{
+    bpf_get_current_pid_tgid, bpf_ktime_get_boot_ns, generated::bpf_skc_to_tcp_sock,
+};
+use wirespan_ebpf::{
+    TURN_BUDGET,
+    records::{DataRecord, cause, data_flags, direction, family, kind},
+    stats::KernelStats,
+};
+
+use crate::{
+    buffer::{self, Source},
+    globals::{self, offset},
+    maps::{GATHER, VERDICTS},
+    memory::{self, KernelPointer},
+    ring::{self, Ring, Written},
+    socket::{self, SocketState, flags},
+};
+
+/// Receives with one of these move no byte of the stream: `MSG_PEEK`, `MSG_ERRQUEUE`.
+const MSG_PEEK: u32 = 0x2;
+const MSG_ERRQUEUE: u32 = 0x2000;
+/// Bytes are taken from the stream without being copied to the user.
+const MSG_TRUNC: u32 = 0x20;
+/// Turns in which a socket looks for a verdict at each.
+const SNIFFED_TURNS: u32 = 16;
+/// Later it looks once in so many records (a power of two).
+const RECORDS_PER_VERDICT_CHECK: u32 = 16;
+
+/// A call on `sock` has returned `moved`: bytes sent or received, 0 at the end of the stream, or
+/// a negative error.
+#[inline(always)]
+pub(crate) fn transferred(sock: KernelPointer, way: u8, moved: i32, receive_flags: u32) {
+    let thread = bpf_get_current_pid_tgid();
+    let tgid = (thread >> 32) as u32;
+    if tgid == globals::agent_tgid() || receive_flags & (MSG_PEEK | MSG_ERRQUEUE) != 0 {
+        return;
+    }
+    let Some(family) = socket::traced_family(sock) else {
+        return;
+    };
+    let state = match socket::state(sock) {
+        Some(state) => state,
+        None if moved <= 0 => return,
+        None => {
+            if !socket::create_in_use(sock, family, moved as u32, way) {
+                if let Some(stats) = ring::stats() {
+                    stats.storage_failed += 1;
+                }
+                return;
+            }
+            let Some(state) = socket::state(sock) else {
+                return;
+            };
+            state
+        }
+    };
+    if state.flags & flags::IGNORED != 0 {
+        return;
+    }
+    if moved < 0 {
+        // Ends a sendmmsg or recvmmsg.
+        state.vector = 0;
+        return;
+    }
+    let transfer = Transfer {
+        sock,
+        way,
+        moved: moved as u32,
+        tgid,
+        tid: thread as u32,
+        discarded: receive_flags & MSG_TRUNC != 0,
+    };
+    record(state, &transfer);
+}
+
+/// One call that moved bytes.
+struct Transfer {
+    sock: KernelPointer,
+    way: u8,
+    moved: u32,
+    tgid: u32,
+    tid: u32,
+    discarded: bool,
+}
+
+#[inline(always)]
+fn record(state: &mut SocketState, transfer: &Transfer) {
+    if transfer.moved == 0 {
+        // A send of nothing, or a receive into nothing, says nothing about the stream.
+        if transfer.way == direction::SEND || buffer::requested_nothing() {
+            return;
+        }
+    }
+    if state.sequence == 0 {
+        socket::write_open(transfer.sock, state, transfer.tgid);
+    }
+    let turned = take_turn(state, transfer);
+    let position = take_position(state, transfer);
+    let sequence = memory::fetch_add(&mut state.sequence, 1) as u32 + 1;
+    if is_ignored_by_now(state, turned, sequence) {
+        return;
+    }
+    let Some(stats) = ring::stats() else {
+        return;
+    };
+    stats.bytes_seen[usize::from(transfer.way & 1)] += u64::from(transfer.moved);
+    let data = DataRecord {
+        kind: kind::DATA,
+        direction: transfer.way,
+        flags: if transfer.moved == 0 {
+            data_flags::END_OF_STREAM
+        } else {
+            0
+        },
+        cause: cause::BUDGET,
+        tgid: transfer.tgid,
+        // SAFETY: the helper has no preconditions.
+        time: unsafe { bpf_ktime_get_boot_ns() },
+        connection: state.cookie,
+        position,
+        sequence,
+        turn: state.turn,
+        length: transfer.moved,
+        captured: 0,
+        tid: transfer.tid,
+        reserved: 0,
+    };
+    copy(state, transfer, stats, data);
+}
+
+/// A new run in one direction has its own budget.
+#[inline(always)]
+fn take_turn(state: &mut SocketState, transfer: &Transfer) -> bool {
+    if transfer.moved == 0 || state.direction == transfer.way {
+        return false;
+    }
+    state.direction = transfer.way;
+    state.turn += 1;
+    state.budget = TURN_BUDGET;
+    true
+}
+
+/// Position of this call's first byte. TCP's own sequence numbers tell of bytes that no hook saw
+/// (a splice from the socket, say): they become a jump.
+#[inline(always)]
+fn take_position(state: &mut SocketState, transfer: &Transfer) -> u64 {
+    let way = usize::from(transfer.way & 1);
+    let mut position = state.position[way];
+    if state.family != family::UNIX && transfer.moved != 0 {
+        // SAFETY: the helper takes any socket; null when it is not a TCP socket.
+        let tcp = KernelPointer::new(unsafe { bpf_skc_to_tcp_sock(transfer.sock.as_mut()) }.cast());
+        if !tcp.is_null() {
+            let now = if transfer.way == direction::SEND {
+                tcp.load::<u32>(offset!(tcp_write_seq))
+            } else {
+                tcp.load::<u32>(offset!(tcp_copied_seq))
+            };
+            let expected = (state.base[way] as u32)
+                .wrapping_add(position as u32)
+                .wrapping_add(transfer.moved);
+            let unseen = now.wrapping_sub(expected);
+            if unseen < 1 << 31 {
+                position += u64::from(unseen);
+            }
+        }
+    }
+    state.position[way] = position + u64::from(transfer.moved);
+    position
+}
+
+/// Looks for the agent's verdict, often while the socket is young, rarely later.
+#[inline(always)]
+fn is_ignored_by_now(state: &mut SocketState, turned: bool, sequence: u32) -> bool {
+    let young = turned && state.turn <= SNIFFED_TURNS;
+    if !young && sequence % RECORDS_PER_VERDICT_CHECK != 0 {
+        return false;
+    }
+    // SAFETY: the value is not dereferenced.
+    if unsafe { VERDICTS.get(state.cookie) }.is_none() {
+        return false;
+    }
+    state.flags |= flags::IGNORED;
+    let _ = VERDICTS.remove(state.cookie);
+    true
+}
+
+/// Copies what the turn's budget still allows and writes the record.
+#[inline(always)]
+fn copy(
+    state: &mut SocketState,
+    transfer: &Transfer,
+    stats: &mut KernelStats,
+    mut data: DataRecord,
+) {
+    let Some(ring) = ring::current(stats) else {
+        return;
+    };
+    let wanted = if transfer.moved < state.budget {
+        transfer.moved
+    } else {
+        state.budget
+    };
+    // Kept in step even when nothing is wanted: a vector of messages is counted message by message.
+    let source = if wanted == 0 && state.vector == 0 {
+        Err(cause::BUDGET)
+    } else if transfer.discarded {
+        Err(cause::UNREADABLE)
+    } else {
+        buffer::locate(state, transfer.way, transfer.moved, transfer.tid)
+    };
+    state.budget -= wanted;
+    let written = match source {
+        Err(why) => {
+            data.cause = why;
+            ring.write_data(&data, 0)
+        }
+        Ok(_) if wanted == 0 => ring.write_data(&data, 0),
+        Ok(Source::Piece(address)) => write_piece(&ring, &mut data, address, wanted),
+        Ok(Source::Parts(parts)) => match parts.part(0) {
+            // The usual case of one part, or of a first part that is enough.
+            Some((address, length)) if length >= u64::from(wanted) => {
+                write_piece(&ring, &mut data, address, wanted)
+            }
+            _ => write_parts(&ring, &mut data, parts, wanted),
+        },
+    };
+    account(state, stats, &data, written);
+}
+
+#[inline(always)]
+fn write_piece(ring: &Ring, data: &mut DataRecord, address: u64, wanted: u32) -> Written {
+    data.captured = wanted;
+    let written = ring.write_data(data, address);
+    if written != Written::Unreadable {
+        return written;
+    }
+    data.captured = 0;
+    data.cause = cause::UNREADABLE;
+    ring.write_data(data, 0)
+}
+
+#[inline(always)]
+fn write_parts(ring: &Ring, data: &mut DataRecord, parts: buffer::Parts, wanted: u32) -> Written {
+    let (gathered, why) = buffer::gather(parts, wanted);
+    let Some(gather) = GATHER.get_ptr_mut(0) else {
+        return Written::RingFull;
+    };
+    data.captured = gathered;
+    data.cause = why;
+    // SAFETY: the map has the entry, and it is this CPU's.
+    let gather = unsafe { &mut *gather };
+    gather.record = *data;
+    if gathered > TURN_BUDGET {
+        return Written::RingFull;
+    }
+    ring.write_gathered(gather, gathered)
+}
+
+#[inline(always)]
+fn account(state: &mut SocketState, stats: &mut KernelStats, data: &DataRecord, written: Written) {
+    if written != Written::Yes {
+        stats.ring_full += 1;
+        return;
+    }
+    state.written_turn = data.turn;
+    stats.records += 1;
+    stats.bytes_captured += u64::from(data.captured);
+    let uncaptured = data.length - data.captured;
+    if uncaptured > 0 {
+        stats.uncaptured_bytes[usize::from(data.cause & 7)] += u64::from(uncaptured);
+    }
+}
