@@ -79,6 +79,30 @@ pub fn go_client() -> Result<PathBuf> {
     once(&CELL, || go_build(&program("go"), "./client", "go-client"))
 }
 
+/// The version of Go that the Collector's modules ask for.
+const COLLECTOR_GO: u32 = 25;
+
+/// Why the Collector cannot be built here, if so: distributions have a Go that is too old.
+#[must_use]
+pub fn no_collector() -> Option<String> {
+    let version = output(Command::new("go").args(["env", "GOVERSION"])).unwrap_or_default();
+    let minor = version
+        .trim()
+        .strip_prefix("go1.")
+        .and_then(|rest| rest.split('.').next())
+        .and_then(|minor| minor.parse::<u32>().ok());
+    match minor {
+        Some(minor) if minor >= COLLECTOR_GO => None,
+        Some(_) => Some(format!(
+            "the Collector needs Go 1.{COLLECTOR_GO} or later, found {}",
+            version.trim()
+        )),
+        None => Some(format!(
+            "the Collector needs Go 1.{COLLECTOR_GO}, found none"
+        )),
+    }
+}
+
 /// The OpenTelemetry Collector, core components only.
 ///
 /// # Errors

@@ -43,3 +43,13 @@ macro_rules! needs_root {
         }
     };
 }
+
+/// Leaves a test with [`skip`] when the Collector cannot be built here.
+#[macro_export]
+macro_rules! needs_collector {
+    ($test:literal) => {
+        if let Some(reason) = $crate::artifacts::no_collector() {
+            return $crate::skip($test, &reason);
+        }
+    };
+}

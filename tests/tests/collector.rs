@@ -5,6 +5,7 @@ use std::{process::Command, time::Duration};
 use anyhow::{Result, ensure};
 use wirespan_tests::{
     collector::{Collector, Ports},
+    needs_collector,
     process::{output, wait_until},
 };
 
@@ -12,6 +13,7 @@ const SPAN: &str = r#"{"resourceSpans":[{"resource":{"attributes":[{"key":"servi
 
 #[test]
 fn what_it_receives_is_in_its_file() -> Result<()> {
+    needs_collector!("what_it_receives_is_in_its_file");
     let collector = Collector::start(Ports::free()?)?;
     let url = format!("http://127.0.0.1:{}/v1/traces", collector.ports.http);
     let header = "Content-Type: application/json";

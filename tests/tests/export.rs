@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use wirespan_tests::{
     agent::{Agent, Report, STOP_LIMIT},
     collector::{Collector, Ports},
-    needs_root,
+    needs_collector, needs_root,
     process::{free_port, output, wait_until},
     server::{Kind, Server},
     span::Span,
@@ -87,24 +87,28 @@ fn deliver(protocol: &str, more: &[(&str, &str)]) -> Result<()> {
 #[test]
 fn by_grpc() -> Result<()> {
     needs_root!("by_grpc");
+    needs_collector!("by_grpc");
     deliver("grpc", &[])
 }
 
 #[test]
 fn by_grpc_compressed() -> Result<()> {
     needs_root!("by_grpc_compressed");
+    needs_collector!("by_grpc_compressed");
     deliver("grpc", &[("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")])
 }
 
 #[test]
 fn by_http() -> Result<()> {
     needs_root!("by_http");
+    needs_collector!("by_http");
     deliver("http/protobuf", &[])
 }
 
 #[test]
 fn by_http_compressed_in_small_batches() -> Result<()> {
     needs_root!("by_http_compressed_in_small_batches");
+    needs_collector!("by_http_compressed_in_small_batches");
     let more = [
         ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "7"),
@@ -137,6 +141,7 @@ fn fail_at(url: &str) -> Result<Report> {
 #[test]
 fn not_found_is_not_retried() -> Result<()> {
     needs_root!("not_found_is_not_retried");
+    needs_collector!("not_found_is_not_retried");
     let collector = Collector::start(Ports::free()?)?;
     let report = fail_at(&format!("http://127.0.0.1:{}/no", collector.ports.http))?;
     let failed = report.summary.number("losses", "export_failed_spans")?;
@@ -202,11 +207,13 @@ fn late(protocol: &str) -> Result<()> {
 #[test]
 fn a_collector_that_comes_late_by_grpc() -> Result<()> {
     needs_root!("a_collector_that_comes_late_by_grpc");
+    needs_collector!("a_collector_that_comes_late_by_grpc");
     late("grpc")
 }
 
 #[test]
 fn a_collector_that_comes_late_by_http() -> Result<()> {
     needs_root!("a_collector_that_comes_late_by_http");
+    needs_collector!("a_collector_that_comes_late_by_http");
     late("http/protobuf")
 }

@@ -1,3 +1,3 @@
 module wirespan.invalid/programs
 
-go 1.25.0
+go 1.19

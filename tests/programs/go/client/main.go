@@ -44,13 +44,15 @@ func main() {
 		log.Fatal(err)
 	}
 	connections := map[string][][]string{}
-	for line := range strings.Lines(string(plan)) {
-		fields := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+	for _, line := range strings.Split(strings.TrimSpace(string(plan)), "\n") {
+		fields := strings.Split(line, "\t")
 		connections[fields[0]] = append(connections[fields[0]], fields)
 	}
 	var all sync.WaitGroup
 	for _, requests := range connections {
-		all.Go(func() {
+		all.Add(1)
+		go func(requests [][]string) {
+			defer all.Done()
 			client := &http.Client{Transport: &http.Transport{DisableCompression: true, MaxConnsPerHost: 1}}
 			for _, fields := range requests {
 				line, err := send(client, os.Args[1], fields)
@@ -59,7 +61,7 @@ func main() {
 				}
 				os.Stdout.WriteString(line)
 			}
-		})
+		}(requests)
 	}
 	all.Wait()
 }

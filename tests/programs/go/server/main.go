@@ -29,7 +29,11 @@ func main() {
 	})
 	http.HandleFunc("/chunked/", func(w http.ResponseWriter, r *http.Request) {
 		for left := number(r); left > 0; left -= 4096 {
-			w.Write(bytes.Repeat([]byte("c"), min(left, 4096)))
+			size := 4096
+			if left < size {
+				size = left
+			}
+			w.Write(bytes.Repeat([]byte("c"), size))
 			w.(http.Flusher).Flush()
 		}
 	})
