@@ -37,8 +37,7 @@ any other failure.";
     name = "wirespan",
     version,
     args_conflicts_with_subcommands = true,
-    after_long_help = ENVIRONMENT,
-    after_help = "`--help` tells more than `-h`."
+    after_long_help = ENVIRONMENT
 )]
 pub struct Cli {
     #[command(subcommand)]

@@ -155,7 +155,11 @@ pub(crate) fn check_static(binary: &Path) -> Result<()> {
         .filter(|line| line.contains("(NEEDED)") || line.contains("program interpreter"))
         .collect();
     if !wanted.is_empty() {
-        bail!("{} is not self-contained: {}", binary.display(), wanted.join("; "));
+        bail!(
+            "{} is not self-contained: {}",
+            binary.display(),
+            wanted.join("; ")
+        );
     }
     Ok(())
 }

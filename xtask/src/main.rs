@@ -1,5 +1,6 @@
 //! Every command that the README names: set up, build, run, test, vm, bench.
 
+mod bench;
 mod build;
 mod run;
 mod setup;
@@ -62,6 +63,8 @@ enum Task {
         #[arg(last = true)]
         command: Vec<String>,
     },
+    /// Measures what the agent costs, beside its budgets
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -86,6 +89,11 @@ fn perform(task: Task) -> Result<()> {
         }
         Task::Run { args } => run::run(&args),
         Task::Test { no_vm, only } => test::test(&test::Options { no_vm, only }),
-        Task::Vm { kernel, hooks, command } => vm::vm(kernel, hooks, &command),
+        Task::Vm {
+            kernel,
+            hooks,
+            command,
+        } => vm::vm(kernel, hooks, &command),
+        Task::Bench(options) => bench::bench(options),
     }
 }

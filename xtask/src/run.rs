@@ -8,7 +8,10 @@ use crate::{build, shell};
 
 /// Builds the agent and becomes `wirespan run ARGS`: signals and the exit code are its own.
 pub(crate) fn run(args: &[String]) -> Result<()> {
-    let agent = build::build(build::Options { release: true, debug_log: false })?;
+    let agent = build::build(build::Options {
+        release: true,
+        debug_log: false,
+    })?;
     let mut command = shell::as_root(&agent)?;
     command.arg("run").args(args);
     shell::step(shell::display(&command));

@@ -182,12 +182,17 @@ fn ensure_lints() -> Result<()> {
         let subcommand = component.trim_start_matches("rust");
         if shell::output(shell::cargo().args([subcommand, "--version"])).is_err() {
             shell::step(format!("rustup component add {component}"));
-            shell::run(Command::new("rustup").args(["component", "add", component]))
-                .with_context(|| format!("{component} is missing: install it and run this again"))?;
+            shell::run(Command::new("rustup").args(["component", "add", component])).with_context(
+                || format!("{component} is missing: install it and run this again"),
+            )?;
         }
     }
     if Compiler::find() == Some(Compiler::System) && !Compiler::System.has_clippy() {
-        install(&[program("cargo-clippy", &["rust-web-clippy"], "lints for the kernel programs")])?;
+        install(&[program(
+            "cargo-clippy",
+            &["rust-web-clippy"],
+            "lints for the kernel programs",
+        )])?;
     }
     Ok(())
 }

@@ -13,11 +13,9 @@ use wirespan_ebpf::{
 };
 
 use super::{
-    btf::{Btf, BtfError},
     object::{self, ObjectError},
-    offsets::{self, OffsetsError},
     ring::Rings,
-    support::HookSet,
+    support::{Chosen, HookSet},
     syscalls, unix_sockets,
 };
 
@@ -32,12 +30,6 @@ pub enum LoadError {
     /// The agent's own object is not usable.
     #[error(transparent)]
     Object(#[from] ObjectError),
-    /// The kernel's type information cannot be read.
-    #[error(transparent)]
-    Btf(#[from] BtfError),
-    /// A member that the programs need is missing.
-    #[error(transparent)]
-    Offsets(#[from] OffsetsError),
     /// The kernel's type information could not be read by the loader.
     #[error("the kernel's BTF cannot be read: {0}")]
     LoaderBtf(#[from] aya::BtfError),
@@ -104,9 +96,9 @@ impl Kernel {
     /// # Errors
     ///
     /// See [`LoadError`]; nothing stays in the kernel then.
-    pub fn load(hooks: HookSet) -> Result<(Self, Rings), LoadError> {
+    pub fn load(chosen: &Chosen) -> Result<(Self, Rings), LoadError> {
         let object = object::embedded()?;
-        let offsets = OffsetsBytes(offsets::resolve(&Btf::from_kernel()?)?);
+        let offsets = OffsetsBytes(chosen.offsets);
         let count = ring_count();
         let size = (RING_BYTES / count).max(page_size());
         let mut ebpf = load_maps(object, &offsets, count, size)?;
@@ -118,7 +110,7 @@ impl Kernel {
             stats,
             verdicts,
         };
-        kernel.attach(hooks)?;
+        kernel.attach(chosen.hooks)?;
         kernel.mark_unix_sockets()?;
         Ok((kernel, Rings::new(rings).map_err(LoadError::Rings)?))
     }
@@ -216,6 +208,15 @@ impl Kernel {
     /// That of the map.
     pub fn ignore(&mut self, connection: u64) -> Result<(), LoadError> {
         Ok(self.verdicts.insert(connection, 1, 0)?)
+    }
+
+    /// Stops capture; rings and counters stay readable.
+    pub fn detach(&mut self) {
+        for (name, program) in self.ebpf.programs_mut() {
+            if let Err(error) = program.unload() {
+                tracing::debug!(program = name, %error, "not unloaded");
+            }
+        }
     }
 
     /// The counters of all CPUs, added up.

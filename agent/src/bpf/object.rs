@@ -7,21 +7,19 @@ use wirespan_ebpf::{ABI_VERSION, AbiMark};
 #[repr(C, align(32))]
 struct Aligned<Bytes: ?Sized>(Bytes);
 
-static OBJECT: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(
-    env!("OUT_DIR"),
-    "/wirespan.bpf.o"
-)));
+static OBJECT: &Aligned<[u8]> =
+    &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/wirespan.bpf.o")));
 
 /// Why the embedded object cannot be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ObjectError {
     /// The agent was built by plain Cargo.
-    #[error(
-        "this agent was built without its kernel programs; build it with `cargo xtask build`"
-    )]
+    #[error("this agent was built without its kernel programs; build it with `cargo xtask build`")]
     Missing,
     /// It carries no mark.
-    #[error("the kernel programs in this agent carry no ABI version; build it again with `cargo xtask build`")]
+    #[error(
+        "the kernel programs in this agent carry no ABI version; build it again with `cargo xtask build`"
+    )]
     Unmarked,
     /// The agent and its object were not built together.
     #[error(
@@ -82,7 +80,10 @@ mod tests {
     fn an_object_of_another_version_is_refused() {
         let wanted = ABI_VERSION;
         let found = wanted + 1;
-        assert_eq!(check(&marked(found)), Err(ObjectError::Version { found, wanted }));
+        assert_eq!(
+            check(&marked(found)),
+            Err(ObjectError::Version { found, wanted })
+        );
     }
 
     #[test]

@@ -30,10 +30,13 @@ pub use lockdown::Lockdown;
 pub const MINIMUM_KERNEL: (u32, u32) = (5, 15);
 /// The tracepoints that fire after each send and receive (since Linux 6.3).
 pub const DATA_TRACEPOINTS: [&str; 2] = ["sock_send_length", "sock_recv_length"];
-/// The functions that send and receive for TCP.
-pub const TCP_FUNCTIONS: [&str; 2] = ["tcp_sendmsg", "tcp_recvmsg"];
-/// The same for unix stream sockets.
-pub const UNIX_FUNCTIONS: [&str; 2] = ["unix_stream_sendmsg", "unix_stream_recvmsg"];
+/// The functions that send and receive, for TCP and for unix stream sockets.
+pub const DATA_FUNCTIONS: [&str; 4] = [
+    "tcp_sendmsg",
+    "tcp_recvmsg",
+    "unix_stream_sendmsg",
+    "unix_stream_recvmsg",
+];
 /// The tracepoints that tell of connections and processes that come and go.
 pub const LIFECYCLE_TRACEPOINTS: [&str; 4] = [
     "inet_sock_set_state",
@@ -153,9 +156,6 @@ fn parse_version(release: &str) -> Option<(u32, u32)> {
 pub struct Types {
     /// Where the members lie that the programs read.
     pub offsets: Result<KernelOffsets, OffsetsError>,
-    /// Functions of [`UNIX_FUNCTIONS`] that are missing: with trampolines, unix sockets then
-    /// stay unseen.
-    pub missing_unix: Vec<&'static str>,
     /// Tracepoints of [`LIFECYCLE_TRACEPOINTS`] that are missing.
     pub missing_lifecycle: Vec<&'static str>,
 }
@@ -191,12 +191,14 @@ pub enum SupportError {
     },
     /// The process may not load or attach programs.
     #[error(
-        "no privilege to load eBPF programs ({} missing): run wirespan as root",
-        names(.missing)
+        "no privilege to load eBPF programs ({} missing): run wirespan as root{}",
+        names(.missing), if *.confined { ", outside of the user namespace that it is in" } else { "" }
     )]
     Privilege {
         /// What it lacks.
         missing: Vec<Capability>,
+        /// Whether it may have them in its user namespace, where they do not count.
+        confined: bool,
     },
     /// The kernel may not be read.
     #[error(
@@ -298,7 +300,6 @@ impl Types {
     fn of(btf: &Btf) -> Self {
         Self {
             offsets: offsets::resolve(btf),
-            missing_unix: missing(&UNIX_FUNCTIONS, |name| btf.function(name)),
             missing_lifecycle: missing(&LIFECYCLE_TRACEPOINTS, |name| btf.tracepoint(name)),
         }
     }
@@ -316,7 +317,7 @@ fn try_tracepoints(btf: &Btf, may_try: bool) -> HookState {
 
 fn try_trampolines(btf: &Btf, may_try: bool) -> HookState {
     let find = |name: &str| btf.function(name);
-    try_hooks(&TCP_FUNCTIONS, find, Attachment::FunctionExit, may_try)
+    try_hooks(&DATA_FUNCTIONS, find, Attachment::FunctionExit, may_try)
 }
 
 fn try_hooks(
@@ -358,7 +359,10 @@ pub fn choose(wanted: HooksChoice, support: &Support) -> Result<Chosen, SupportE
     }
     let missing = support.capabilities.missing(&Capability::REQUIRED);
     if !missing.is_empty() {
-        return Err(SupportError::Privilege { missing });
+        return Err(SupportError::Privilege {
+            missing,
+            confined: support.capabilities.are_confined(),
+        });
     }
     if support.lockdown == Lockdown::Confidentiality {
         return Err(SupportError::Lockdown);

@@ -49,7 +49,13 @@ fn namespaces() -> Vec<File> {
     };
     processes
         .flatten()
-        .filter(|entry| entry.file_name().as_encoded_bytes().first().is_some_and(u8::is_ascii_digit))
+        .filter(|entry| {
+            entry
+                .file_name()
+                .as_encoded_bytes()
+                .first()
+                .is_some_and(u8::is_ascii_digit)
+        })
         .filter_map(|entry| File::open(entry.path().join("ns/net")).ok())
         .filter(|file| file.metadata().is_ok_and(|data| seen.insert(data.ino())))
         .collect()

@@ -4,14 +4,9 @@
 //! exclusion names is never traced. What is unknown satisfies no inclusion and no exclusion.
 #![forbid(unsafe_code)]
 
-use std::path::Path;
-
 use glob::Pattern;
 
-use crate::cli::FilterArgs;
-
-/// What the kernel appends to the path of an executable that was replaced or removed.
-const DELETED: &str = " (deleted)";
+use crate::{cli::FilterArgs, host::Executable};
 
 /// What is traced; everything by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,12 +19,14 @@ impl Filters {
         Self(args)
     }
 
-    /// Whether connections of this process are wanted. `exe` is the path that
-    /// `/proc/PID/exe` leads to, where it could be read.
+    /// Whether connections of this process are wanted. `executable` is what it runs, where that
+    /// is known.
     #[must_use]
-    pub fn wants_process(&self, pid: u32, exe: Option<&Path>) -> bool {
+    pub fn wants_process(&self, pid: u32, executable: Option<&Executable>) -> bool {
         let Self(args) = self;
-        let matches = |patterns: &[Pattern]| exe.is_some_and(|exe| any_matches(patterns, exe));
+        let matches = |patterns: &[Pattern]| {
+            executable.is_some_and(|executable| any_matches(patterns, executable))
+        };
         let included = (args.pid.is_empty() || args.pid.contains(&pid))
             && (args.exe.is_empty() || matches(&args.exe));
         included && !args.exclude_pid.contains(&pid) && !matches(&args.exclude_exe)
@@ -56,12 +53,14 @@ impl Filters {
     }
 }
 
-fn any_matches(patterns: &[Pattern], exe: &Path) -> bool {
-    let path = exe.to_string_lossy();
-    let path = path.strip_suffix(DELETED).unwrap_or(&path);
-    let name = path.rsplit('/').next().unwrap_or(path);
+/// A glob with a `/` is matched against the full path, any other against the base name.
+fn any_matches(patterns: &[Pattern], executable: &Executable) -> bool {
+    let path = executable.path.as_deref();
     patterns.iter().any(|pattern| {
-        let whole = pattern.as_str().contains('/');
-        pattern.matches(if whole { path } else { name })
+        if pattern.as_str().contains('/') {
+            path.is_some_and(|path| pattern.matches(path))
+        } else {
+            pattern.matches(&executable.name)
+        }
     })
 }

@@ -109,17 +109,14 @@ fn structures(support: &Support) -> Check {
 }
 
 fn lockdown(support: &Support) -> Check {
-    let check = ok("lockdown", support.lockdown.name());
+    let check = |detail: &str| ok("lockdown", detail);
     match support.lockdown {
-        Lockdown::None => check,
-        Lockdown::Integrity => ok(
-            "lockdown",
-            "integrity (no cost: wirespan only reads what it traces)",
-        ),
-        Lockdown::Confidentiality => check
+        Lockdown::None => check("none"),
+        Lockdown::Integrity => check("integrity (no cost: wirespan only reads what it traces)"),
+        Lockdown::Confidentiality => check("confidentiality")
             .but(State::Missing, NOTHING)
             .mended_by("boot the kernel with lockdown=integrity"),
-        Lockdown::Unknown => check
+        Lockdown::Unknown => check("unknown (securityfs is not mounted)")
             .but(
                 State::Unknown,
                 "nothing, unless the level is confidentiality: then nothing can be traced",
@@ -137,7 +134,11 @@ fn capabilities(support: &Support) -> Check {
     let identity = support.capabilities.missing(&Capability::IDENTITY);
     if !required.is_empty() {
         let all = [required, identity].concat();
-        return ok("capabilities", names(&all))
+        let mut detail = names(&all);
+        if support.capabilities.are_confined() {
+            detail.push_str(" (those of a user namespace do not count)");
+        }
+        return ok("capabilities", detail)
             .but(State::Missing, NOTHING)
             .mended_by("run as root");
     }
@@ -160,21 +161,14 @@ fn hooks(support: &Support, hooks: HookSet) -> Check {
     };
     let state = support.state(hooks);
     let check = ok(name, state.to_string());
-    let missing_unix = support.types.as_ref().map(|types| &types.missing_unix);
     let alone = !support.state(other(hooks)).works();
-    match (state, hooks) {
-        (HookState::Works, HookSet::Trampoline) if missing_unix.is_ok_and(|it| !it.is_empty()) => {
-            check.but(
-                State::Missing,
-                "unix sockets cannot be seen by these hooks; the kernel lacks their functions",
-            )
-        }
-        (HookState::Works, _) => check,
-        (HookState::Untried, _) => check
+    match state {
+        HookState::Works => check,
+        HookState::Untried => check
             .but(State::Unknown, cost(hooks, alone))
             .mended_by("run as root"),
-        (HookState::Unknown, _) => check.but(State::Unknown, cost(hooks, alone)),
-        (HookState::Absent { .. } | HookState::Refused(_), _) => {
+        HookState::Unknown => check.but(State::Unknown, cost(hooks, alone)),
+        HookState::Absent { .. } | HookState::Refused(_) => {
             check.but(State::Missing, cost(hooks, alone))
         }
     }
@@ -183,11 +177,8 @@ fn hooks(support: &Support, hooks: HookSet) -> Check {
 const fn cost(hooks: HookSet, alone: bool) -> &'static str {
     match (hooks, alone) {
         (_, true) => "nothing can be traced, unless the other hooks work",
-        (HookSet::Tracepoint, false) => "nothing but some speed: the trampoline hooks are used",
-        (HookSet::Trampoline, false) => {
-            "what programs send and receive by io_uring is counted, but gives no spans; all else \
-             is seen by the tracepoint hooks"
-        }
+        (HookSet::Tracepoint, false) => "nothing: the trampoline hooks see the same bytes",
+        (HookSet::Trampoline, false) => "nothing: the tracepoint hooks see the same bytes",
     }
 }
 

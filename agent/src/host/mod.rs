@@ -5,7 +5,6 @@
 mod command;
 mod container;
 mod environment;
-mod filter;
 mod identity;
 mod processes;
 mod procfs;
@@ -13,7 +12,6 @@ mod program;
 mod resource;
 
 pub use container::CgroupTree;
-pub use filter::{ExecutableFilter, InvalidPattern};
 pub use identity::HostIdentity;
 pub use processes::Processes;
 pub use procfs::ProcRoot;

@@ -27,7 +27,9 @@ pub struct Executable {
 }
 
 impl Executable {
-    pub(super) fn from_path(path: &[u8]) -> Self {
+    /// The one at a full path.
+    #[must_use]
+    pub fn from_path(path: &[u8]) -> Self {
         Self {
             name: text(base_name(path)),
             path: Some(text(path)),

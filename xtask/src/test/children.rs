@@ -54,7 +54,11 @@ fn children() -> Vec<Child> {
     processes
         .filter_map(|entry| {
             let pid: libc::pid_t = entry.ok()?.file_name().to_str()?.parse().ok()?;
-            parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?, pid, &own)
+            parse_stat(
+                &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?,
+                pid,
+                &own,
+            )
         })
         .collect()
 }
@@ -66,7 +70,10 @@ fn parse_stat(stat: &str, pid: libc::pid_t, parent: &str) -> Option<Child> {
     let state = fields.next()?.chars().next()?;
     (fields.next()? == parent).then(|| Child {
         pid,
-        name: before.split_once('(').map_or("", |(_, name)| name).to_owned(),
+        name: before
+            .split_once('(')
+            .map_or("", |(_, name)| name)
+            .to_owned(),
         state,
     })
 }

@@ -33,11 +33,7 @@ pub(super) fn run(name: &str, command: &mut Command, limit: Duration) -> Tally {
 }
 
 /// True when the command succeeded.
-fn run_with(
-    command: &mut Command,
-    limit: Duration,
-    mut on_line: impl FnMut(&str),
-) -> Result<bool> {
+fn run_with(command: &mut Command, limit: Duration, mut on_line: impl FnMut(&str)) -> Result<bool> {
     let shown = shell::display(command);
     let mut child = command
         .env("CARGO_TERM_COLOR", "never")
@@ -50,7 +46,10 @@ fn run_with(
     thread::spawn(move || {
         let mut stdout = BufReader::new(stdout);
         let mut line = Vec::new();
-        while stdout.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+        while stdout
+            .read_until(b'\n', &mut line)
+            .is_ok_and(|count| count > 0)
+        {
             let text = String::from_utf8_lossy(&line).trim_end().to_owned();
             line.clear();
             if lines.send(text).is_err() {
@@ -73,7 +72,10 @@ fn run_with(
         if Instant::now() > deadline {
             child.kill()?;
             child.wait()?;
-            bail!("`{shown}` did not end within {} minutes and was ended", limit.as_secs() / 60);
+            bail!(
+                "`{shown}` did not end within {} minutes and was ended",
+                limit.as_secs() / 60
+            );
         }
     }
 }
@@ -117,7 +119,8 @@ impl Reader {
 
     fn finish(mut self) -> Tally {
         // A test that skipped itself returned normally, so libtest counted it as passed.
-        self.tally.passed_many(self.passed.saturating_sub(self.skipped_at_run_time));
+        self.tally
+            .passed_many(self.passed.saturating_sub(self.skipped_at_run_time));
         self.failures.truncate(self.counted_failures);
         for name in &self.failures {
             self.tally.failed(name, "see its output above");

@@ -43,7 +43,10 @@ pub(super) fn check() -> Result<()> {
         })
         .collect();
     if !refused.is_empty() {
-        bail!("licences that deny.toml does not allow: {}", refused.join(", "));
+        bail!(
+            "licences that deny.toml does not allow: {}",
+            refused.join(", ")
+        );
     }
     Ok(())
 }
@@ -63,12 +66,18 @@ fn is_allowed(expression: &str, allowed: &BTreeSet<&str>) -> bool {
     if let Some((before, rest)) = expression.split_once('(')
         && let Some((inner, after)) = rest.split_once(')')
     {
-        let inner = if is_allowed(inner, allowed) { "MIT" } else { "refused" };
+        let inner = if is_allowed(inner, allowed) {
+            "MIT"
+        } else {
+            "refused"
+        };
         return is_allowed(&format!("{before}{inner}{after}"), allowed);
     }
-    expression
-        .split(" OR ")
-        .any(|terms| terms.split(" AND ").all(|term| allowed.contains(term.trim())))
+    expression.split(" OR ").any(|terms| {
+        terms
+            .split(" AND ")
+            .all(|term| allowed.contains(term.trim()))
+    })
 }
 
 #[cfg(test)]

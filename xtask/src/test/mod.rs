@@ -55,7 +55,10 @@ pub(crate) fn test(options: &Options) -> Result<()> {
     }
     tally.add(libtest::run("unit tests", &mut command, UNIT_LIMIT));
 
-    let release = build::Options { release: true, debug_log: false };
+    let release = build::Options {
+        release: true,
+        debug_log: false,
+    };
     match build::build(release) {
         Ok(agent) => {
             tally.passed("build --release");
@@ -106,7 +109,11 @@ fn end_to_end(tally: &mut Tally, options: &Options) {
     if let Some(pattern) = &options.only {
         command.arg(pattern);
     }
-    tally.add(libtest::run("end-to-end tests", &mut command, END_TO_END_LIMIT));
+    tally.add(libtest::run(
+        "end-to-end tests",
+        &mut command,
+        END_TO_END_LIMIT,
+    ));
 }
 
 fn other_kernels(tally: &mut Tally, options: &Options) {

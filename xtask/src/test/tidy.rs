@@ -19,7 +19,11 @@ pub(super) fn check() -> Result<()> {
             let text = fs::read_to_string(&path)
                 .with_context(|| format!("cannot read {}", path.display()))?;
             let shown = path.strip_prefix(&root).unwrap_or(&path).display();
-            broken.extend(rules(&text).into_iter().map(|rule| format!("{shown} {rule}")));
+            broken.extend(
+                rules(&text)
+                    .into_iter()
+                    .map(|rule| format!("{shown} {rule}")),
+            );
         }
     }
     if !broken.is_empty() {
@@ -31,7 +35,10 @@ pub(super) fn check() -> Result<()> {
 /// What is wrong with one file.
 fn rules(text: &str) -> Vec<String> {
     let mut broken = Vec::new();
-    let start = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("");
+    let start = text
+        .lines()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or("");
     if !start.starts_with("//!") {
         broken.push("does not start with //! and what it is".to_owned());
     }

@@ -87,7 +87,12 @@ fn unpack(package: &str, folder: &Path, root: &Path) -> Result<()> {
         })
         .with_context(|| format!("apt-get download left no {package}"))?;
     let unfinished = root.with_extension("unfinished");
-    shell::run(Command::new("dpkg").arg("-x").arg(&archive).arg(&unfinished))?;
+    shell::run(
+        Command::new("dpkg")
+            .arg("-x")
+            .arg(&archive)
+            .arg(&unfinished),
+    )?;
     fs::rename(&unfinished, root)?;
     fs::remove_file(archive)?;
     Ok(())
@@ -109,12 +114,22 @@ fn pack_initramfs(root: &Path, version: &str, to: &Path) -> Result<()> {
     let mut order: Vec<String> = Vec::new();
     for module in ["virtio_pci", "virtiofs"] {
         let mut command = Command::new(shell::which("modprobe").context("no modprobe")?);
-        command.arg("-d").arg(root).args(["-S", version, "--show-depends", module]);
+        command
+            .arg("-d")
+            .arg(root)
+            .args(["-S", version, "--show-depends", module]);
         let printed = shell::output(&mut command)?;
         // `insmod PATH`, dependencies first, or `builtin NAME`.
-        for path in printed.lines().filter_map(|line| line.strip_prefix("insmod ")) {
+        for path in printed
+            .lines()
+            .filter_map(|line| line.strip_prefix("insmod "))
+        {
             let path = Path::new(path.trim());
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             if !order.contains(&name) {
                 fs::copy(path, staged.join("modules").join(&name))?;
                 order.push(name);
@@ -141,7 +156,11 @@ fn archive(folder: &Path, to: &Path) -> Result<()> {
         .stdout(fs::File::create(&unfinished)?)
         .spawn()
         .context("cannot start cpio")?;
-    child.stdin.take().context("no pipe")?.write_all(names.as_bytes())?;
+    child
+        .stdin
+        .take()
+        .context("no pipe")?
+        .write_all(names.as_bytes())?;
     let status = child.wait()?;
     if !status.success() {
         bail!("cpio failed ({status})");

@@ -61,7 +61,10 @@ pub(super) fn boot(
     let code = fs::read_to_string(folder.join("code"))
         .context("the guest did not come to the end of its script; its console is above")?;
     if code.trim() != "0" {
-        bail!("the command in the guest failed (exit code {})", code.trim());
+        bail!(
+            "the command in the guest failed (exit code {})",
+            code.trim()
+        );
     }
     Ok(())
 }
@@ -85,7 +88,10 @@ fn share(folder: &Path, socket: &PathBuf, cache: &str) -> Result<Helper> {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !socket.exists() {
         if Instant::now() > deadline {
-            bail!("virtiofsd does not listen; see {}", socket.with_extension("log").display());
+            bail!(
+                "virtiofsd does not listen; see {}",
+                socket.with_extension("log").display()
+            );
         }
         thread::sleep(Duration::from_millis(20));
     }
@@ -98,12 +104,21 @@ fn qemu(image: &Image, root: &Path, out: &Path) -> Command {
         .args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2"])
         .args(["-m", &MEMORY.to_string()])
         // The shared folders need memory that another process can map.
-        .args(["-object", &format!("memory-backend-memfd,id=memory,size={MEMORY}M,share=on")])
+        .args([
+            "-object",
+            &format!("memory-backend-memfd,id=memory,size={MEMORY}M,share=on"),
+        ])
         .args(["-numa", "node,memdev=memory"]);
     for (tag, socket) in [("root", root), ("out", out)] {
         command
-            .args(["-chardev", &format!("socket,id={tag},path={}", socket.display())])
-            .args(["-device", &format!("vhost-user-fs-pci,chardev={tag},tag={tag}")]);
+            .args([
+                "-chardev",
+                &format!("socket,id={tag},path={}", socket.display()),
+            ])
+            .args([
+                "-device",
+                &format!("vhost-user-fs-pci,chardev={tag},tag={tag}"),
+            ]);
     }
     command
         .arg("-kernel")

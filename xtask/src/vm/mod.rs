@@ -71,10 +71,13 @@ pub(crate) type Outcome = Vec<(String, Result<(), String>)>;
 
 /// Finds a kernel by its series.
 pub(crate) fn kernel(series: &str) -> Result<&'static Kernel, String> {
-    KERNELS.iter().find(|kernel| kernel.series == series).ok_or_else(|| {
-        let known: Vec<&str> = KERNELS.iter().map(|kernel| kernel.series).collect();
-        format!("known kernels: {}", known.join(", "))
-    })
+    KERNELS
+        .iter()
+        .find(|kernel| kernel.series == series)
+        .ok_or_else(|| {
+            let known: Vec<&str> = KERNELS.iter().map(|kernel| kernel.series).collect();
+            format!("known kernels: {}", known.join(", "))
+        })
 }
 
 /// The command: the smoke tests, or one command in the guest.
@@ -83,9 +86,15 @@ pub(crate) fn vm(
     hooks: Option<Hooks>,
     command: &[String],
 ) -> Result<()> {
-    build::build(build::Options { release: true, debug_log: false })?;
+    build::build(build::Options {
+        release: true,
+        debug_log: false,
+    })?;
     let mut failed = 0;
-    for kernel in KERNELS.iter().filter(|kernel| only.is_none_or(|only| only == *kernel)) {
+    for kernel in KERNELS
+        .iter()
+        .filter(|kernel| only.is_none_or(|only| only == *kernel))
+    {
         shell::step(format!("Linux {}", kernel.series));
         if !command.is_empty() {
             let folder = prepare(kernel)?;
@@ -118,8 +127,11 @@ pub(crate) fn smoke(kernel: &Kernel, only: Option<Hooks>) -> Result<Outcome> {
     let wanted = |hooks: &Hooks| only.is_none_or(|only| only == *hooks);
     let mut command = vec!["/bin/bash".to_owned(), "/mnt/smoke.sh".to_owned()];
     let offered: Vec<Hooks> = kernel.hooks.iter().copied().filter(wanted).collect();
-    let absent: Vec<Hooks> =
-        Hooks::ALL.into_iter().filter(|hooks| !kernel.hooks.contains(hooks)).filter(wanted).collect();
+    let absent: Vec<Hooks> = Hooks::ALL
+        .into_iter()
+        .filter(|hooks| !kernel.hooks.contains(hooks))
+        .filter(wanted)
+        .collect();
     command.extend(offered.iter().map(|hooks| hooks.name().to_owned()));
     command.push("--".to_owned());
     command.extend(absent.iter().map(|hooks| hooks.name().to_owned()));

@@ -40,7 +40,10 @@ pub(super) fn judge(
     }
     for hooks in absent {
         let name = hooks.name();
-        add(format!("Linux {series}, {name}: refused"), code(folder, name, "2"));
+        add(
+            format!("Linux {series}, {name}: refused"),
+            code(folder, name, "2"),
+        );
     }
     outcome
 }
@@ -63,7 +66,12 @@ fn doctor(folder: &Path) -> Result<()> {
 fn code(folder: &Path, name: &str, expected: &str) -> Result<()> {
     let code = read(folder, &format!("{name}.code"))?;
     let said = read(folder, &format!("{name}.err")).unwrap_or_default();
-    ensure!(code.trim() == expected, "exit code {}, not {expected}: {}", code.trim(), said.trim());
+    ensure!(
+        code.trim() == expected,
+        "exit code {}, not {expected}: {}",
+        code.trim(),
+        said.trim()
+    );
     Ok(())
 }
 
@@ -89,8 +97,14 @@ fn spans(folder: &Path, name: &str) -> Result<()> {
         (client, server) == (REQUESTS, REQUESTS),
         "{client} CLIENT and {server} SERVER spans for {REQUESTS} requests"
     );
-    let linked = server_parents.iter().filter(|parent| client_ids.contains(parent)).count();
-    ensure!(linked == REQUESTS, "only {linked} of {REQUESTS} SERVER spans are linked");
+    let linked = server_parents
+        .iter()
+        .filter(|parent| client_ids.contains(parent))
+        .count();
+    ensure!(
+        linked == REQUESTS,
+        "only {linked} of {REQUESTS} SERVER spans are linked"
+    );
     Ok(())
 }
 
@@ -132,7 +146,10 @@ fn losses(folder: &Path, name: &str) -> Result<()> {
 fn left(folder: &Path, name: &str) -> Result<()> {
     let before = read(folder, &format!("{name}.before"))?;
     let after = read(folder, &format!("{name}.after"))?;
-    ensure!(before == after, "programs before: {before:?}, after: {after:?}");
+    ensure!(
+        before == after,
+        "programs before: {before:?}, after: {after:?}"
+    );
     Ok(())
 }
 
@@ -156,7 +173,9 @@ fn instruction_counts(lines: &str) -> BTreeMap<u64, u64> {
     let mut counts = BTreeMap::new();
     let mut id = None;
     for line in lines.lines() {
-        let Some((key, value)) = line.split_once(':') else { continue };
+        let Some((key, value)) = line.split_once(':') else {
+            continue;
+        };
         let value = value.trim().parse::<u64>().ok();
         match key {
             "prog_id" => id = value,
@@ -176,7 +195,8 @@ mod tests {
 
     #[test]
     fn a_link_has_a_program_and_no_count() {
-        let lines = "prog_id:\t7\nverified_insns:\t120\nprog_id:\t7\nprog_id:\t8\nverified_insns:\t9\n";
+        let lines =
+            "prog_id:\t7\nverified_insns:\t120\nprog_id:\t7\nprog_id:\t8\nverified_insns:\t9\n";
         let counts = instruction_counts(lines);
         assert_eq!(counts.into_iter().collect::<Vec<_>>(), [(7, 120), (8, 9)]);
     }

@@ -49,36 +49,49 @@ impl Capability {
     }
 }
 
+/// The user namespace that the kernel starts with (`PROC_USER_INIT_INO`).
+const INITIAL_NAMESPACE: &str = "user:[4026531837]";
+
 /// The effective capabilities of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Capabilities(u64);
+pub struct Capabilities {
+    mask: u64,
+    /// The process is in a user namespace of its own: whatever it may do there, it may not
+    /// trace the host.
+    confined: bool,
+}
 
 impl Capabilities {
     /// Those of this process. None where `/proc` cannot be read, so that nothing is assumed.
     #[must_use]
     pub fn of_this_process() -> Self {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        Self::parse(&status)
+        let namespace = std::fs::read_link("/proc/self/ns/user");
+        Self {
+            mask: parse(&status),
+            confined: namespace.is_ok_and(|name| name.as_os_str() != INITIAL_NAMESPACE),
+        }
     }
 
     /// Those of a mask as the kernel numbers its bits.
     #[cfg(test)]
     pub(crate) const fn of_mask(mask: u64) -> Self {
-        Self(mask)
+        Self {
+            mask,
+            confined: false,
+        }
     }
 
-    fn parse(status: &str) -> Self {
-        let mask = status
-            .lines()
-            .find_map(|line| line.strip_prefix("CapEff:"))
-            .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-        Self(mask.unwrap_or(0))
+    /// Whether they do not count, because the process is in a user namespace of its own.
+    #[must_use]
+    pub const fn are_confined(self) -> bool {
+        self.confined
     }
 
     /// Whether the process may do what the capability allows.
     #[must_use]
     pub const fn has(self, capability: Capability) -> bool {
-        self.0 & capability.mask() != 0
+        !self.confined && self.mask & capability.mask() != 0
     }
 
     /// Those of `wanted` that are missing.
@@ -89,14 +102,34 @@ impl Capabilities {
     }
 }
 
+/// The mask in `/proc/PID/status` (`proc_pid_status(5)`).
+fn parse(status: &str) -> u64 {
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn of(mask: &str) -> Capabilities {
-        Capabilities::parse(&format!(
-            "Name:\tx\nCapPrm:\t0\nCapEff:\t{mask}\nCapBnd:\tff\n"
-        ))
+        let status = format!("Name:\tx\nCapPrm:\t0\nCapEff:\t{mask}\nCapBnd:\tff\n");
+        Capabilities::of_mask(parse(&status))
+    }
+
+    #[test]
+    fn the_root_of_a_namespace_has_none() {
+        let confined = Capabilities {
+            mask: u64::MAX,
+            confined: true,
+        };
+        assert_eq!(
+            confined.missing(&Capability::REQUIRED),
+            Capability::REQUIRED
+        );
     }
 
     #[test]
@@ -132,7 +165,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_not_assumed() {
         for odd in ["", "CapEff:", "CapEff:\tzz", "CapPrm:\tffffffffffffffff"] {
-            assert!(!Capabilities::parse(odd).has(Capability::Bpf), "{odd:?}");
+            assert_eq!(parse(odd), 0, "{odd:?}");
         }
     }
 }

@@ -23,19 +23,6 @@ pub enum Lockdown {
     Unknown,
 }
 
-impl Lockdown {
-    /// As the kernel names it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Integrity => "integrity",
-            Self::Confidentiality => "confidentiality",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
 /// Finds the level out, without changing what is mounted.
 pub(super) fn read() -> Lockdown {
     if let Ok(text) = std::fs::read_to_string(FILE) {

@@ -14,7 +14,6 @@ pub(crate) fn capable() -> Support {
         lockdown: Lockdown::None,
         types: Ok(Types {
             offsets: Ok(KernelOffsets::default()),
-            missing_unix: Vec::new(),
             missing_lifecycle: Vec::new(),
         }),
         tracepoint: HookState::Works,
@@ -72,7 +71,12 @@ fn each_obstacle_has_its_sentence() {
     host.capabilities = Capabilities::of_mask(1 << 39);
     let text = sentence(HooksChoice::Auto, &host);
     assert!(text.contains("CAP_PERFMON missing"), "{text}");
-    assert!(text.contains("as root"), "{text}");
+    assert!(text.ends_with("as root"), "{text}");
+    let error = SupportError::Privilege {
+        missing: vec![Capability::Bpf],
+        confined: true,
+    };
+    assert!(error.to_string().contains("outside of the user namespace"));
 
     let mut host = capable();
     host.lockdown = Lockdown::Confidentiality;
