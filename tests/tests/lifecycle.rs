@@ -17,7 +17,7 @@ use wirespan_tests::{
     client::Client,
     needs_root,
     plan::{Dialect, Plan},
-    process::{output, wait_until},
+    process::{Process, output, wait_until},
     server::{Kind, Server},
     span::Span,
 };
@@ -291,5 +291,38 @@ fn traces_within_a_second() -> Result<()> {
     let started = agent.started_in();
     agent.stop()?;
     ensure!(started < Duration::from_secs(1), "it took {started:?}");
+    Ok(())
+}
+
+#[test]
+fn the_console_shows_a_line_for_each_span() -> Result<()> {
+    needs_root!("the_console_shows_a_line_for_each_span");
+    let server = Server::start(Kind::Go)?;
+    let directory = tempfile::tempdir()?;
+    let (out, log) = (directory.path().join("out"), directory.path().join("log"));
+    // Without a subcommand and without a terminal: `run`, to a console without colours.
+    let mut command = Command::new(agent::binary()?);
+    command
+        .args(["--port", &server.port.to_string()])
+        .env_remove("OTEL_EXPORTER_OTLP_ENDPOINT")
+        .stdout(fs::File::create(&out)?)
+        .stderr(fs::File::create(&log)?);
+    let mut agent = Process::spawn(&mut command)?;
+    let read = |file| fs::read_to_string(file).unwrap_or_default();
+    wait_until("the agent to trace", Duration::from_secs(10), || {
+        read(&log).contains("wirespan: tracing")
+    })?;
+    let url = format!("{}/status/404?n=1", server.base());
+    output(Command::new("curl").args(["-sS", &url]))?;
+    wait_until("two lines", Duration::from_secs(5), || {
+        read(&out).lines().count() >= 2
+    })?;
+    agent.signal(Signal::INT)?;
+    ensure!(agent.wait(Duration::from_secs(10))?.success());
+    let shown = read(&out);
+    ensure!(!shown.contains('\u{1b}'), "colours: {shown:?}");
+    for word in ["GET", "/status/404", "404", "curl", "go-server"] {
+        ensure!(shown.contains(word), "no {word} in {shown}");
+    }
     Ok(())
 }
