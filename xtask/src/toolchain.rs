@@ -83,38 +83,24 @@ impl Compiler {
 
     /// Cargo with this compiler, free of the settings of the Cargo that started this program.
     pub(crate) fn cargo(&self) -> Command {
-        let mut command = match self {
-            Self::System => {
-                let mut command = Command::new(SYSTEM_CARGO);
-                // The target's support is called unstable, so a stable compiler wants to be told.
-                command
-                    .env("RUSTC", SYSTEM_RUSTC)
-                    .env("RUSTC_BOOTSTRAP", "1");
-                command.env("RUSTDOC", "/usr/bin/rustdoc");
-                command
-            }
+        match self {
+            Self::System => system_command(SYSTEM_CARGO),
             Self::Nightly => {
-                let mut command = Command::new("rustup");
-                command
-                    .args(["run", "nightly", "cargo"])
-                    .env_remove("RUSTC");
+                let mut command = clean_command("rustup");
+                command.args(["run", "nightly", "cargo"]);
                 command
             }
+        }
+    }
+
+    /// Clippy with this compiler, to be called as `cargo clippy` is.
+    pub(crate) fn clippy(&self) -> Command {
+        let mut command = match self {
+            // Cargo would look for its subcommand among rustup's first, which has another compiler.
+            Self::System => system_command(SYSTEM_CLIPPY),
+            Self::Nightly => self.cargo(),
         };
-        for name in [
-            "RUSTUP_TOOLCHAIN",
-            "RUSTFLAGS",
-            "CARGO",
-            "RUSTC_WRAPPER",
-            "CARGO_BUILD_TARGET",
-        ] {
-            command.env_remove(name);
-        }
-        // Cargo finds its subcommands on PATH, and the system's belong to the system's compiler.
-        if *self == Self::System {
-            command.env("PATH", "/usr/bin:/bin");
-        }
-        command.current_dir(shell::workspace());
+        command.arg("clippy");
         command
     }
 
@@ -129,8 +115,8 @@ impl Compiler {
     /// Whether it has clippy.
     pub(crate) fn has_clippy(&self) -> bool {
         match self {
-            Self::System => Path::new("/usr/bin/cargo-clippy").exists(),
-            Self::Nightly => shell::output(self.cargo().args(["clippy", "--version"])).is_ok(),
+            Self::System => Path::new(SYSTEM_CLIPPY).exists(),
+            Self::Nightly => shell::output(self.clippy().arg("--version")).is_ok(),
         }
     }
 
@@ -152,6 +138,35 @@ impl Compiler {
 
 const SYSTEM_RUSTC: &str = "/usr/bin/rustc";
 const SYSTEM_CARGO: &str = "/usr/bin/cargo";
+const SYSTEM_CLIPPY: &str = "/usr/bin/cargo-clippy";
+
+/// A program of the system's toolchain.
+fn system_command(program: &str) -> Command {
+    let mut command = clean_command(program);
+    command
+        .env("CARGO", SYSTEM_CARGO)
+        .env("RUSTC", SYSTEM_RUSTC)
+        // The target's support is called unstable, so a stable compiler wants to be told.
+        .env("RUSTC_BOOTSTRAP", "1");
+    command
+}
+
+/// A command in the workspace without what Cargo and rustup set for this program.
+fn clean_command(program: &str) -> Command {
+    let mut command = Command::new(program);
+    for name in [
+        "CARGO",
+        "CARGO_BUILD_TARGET",
+        "RUSTC",
+        "RUSTC_WRAPPER",
+        "RUSTFLAGS",
+        "RUSTUP_TOOLCHAIN",
+    ] {
+        command.env_remove(name);
+    }
+    command.current_dir(shell::workspace());
+    command
+}
 
 /// An installed bpf-linker of [`LINKER_VERSION`] or later.
 pub(crate) fn find_linker() -> Option<PathBuf> {

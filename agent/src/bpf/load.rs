@@ -6,7 +6,10 @@ use std::{io, num::NonZero, thread};
 use aya::{
     Ebpf, EbpfError, EbpfLoader, Pod,
     maps::{Array, ArrayOfMaps, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf},
-    programs::{BtfTracePoint, FExit, Iter, Program, ProgramError},
+    programs::{
+        BtfTracePoint, FExit, Iter, Program, ProgramError, fexit::FExitLink,
+        tp_btf::BtfTracePointLink,
+    },
 };
 use wirespan_ebpf::{
     MAX_RINGS, offsets::KernelOffsets, records::cause, stats::KernelStats, syscalls::TABLE_SIZE,
@@ -58,6 +61,19 @@ pub enum LoadError {
     Rings(#[source] io::Error),
 }
 
+impl LoadError {
+    /// The kernel does not have the function that a program is for.
+    fn is_missing_function(&self) -> bool {
+        let Self::Program { source, .. } = self else {
+            return false;
+        };
+        matches!(
+            **source,
+            ProgramError::Btf(aya::BtfError::UnknownBtfTypeName { .. })
+        )
+    }
+}
+
 /// The offsets as bytes for the loader.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
@@ -77,8 +93,16 @@ unsafe impl Pod for StatsBytes {}
 /// The programs at work.
 pub struct Kernel {
     ebpf: Ebpf,
+    links: Vec<Link>,
     stats: PerCpuArray<MapData, StatsBytes>,
     verdicts: HashMap<MapData, u64, u8>,
+}
+
+/// An attachment; dropping it detaches.
+#[expect(dead_code, reason = "held for what dropping them does")]
+enum Link {
+    Tracepoint(BtfTracePointLink),
+    Trampoline(FExitLink),
 }
 
 /// What one program cost the verifier.
@@ -107,6 +131,7 @@ impl Kernel {
         let verdicts = HashMap::try_from(take_map(&mut ebpf, "VERDICTS")?)?;
         let mut kernel = Self {
             ebpf,
+            links: Vec::new(),
             stats,
             verdicts,
         };
@@ -139,6 +164,13 @@ impl Kernel {
                 ] {
                     self.attach_trampoline(name, &btf)?;
                 }
+                for name in ["tcp_sendpage", "unix_stream_sendpage"] {
+                    // Gone since Linux 6.5, where sendfile calls `tcp_sendmsg`.
+                    match self.attach_trampoline(name, &btf) {
+                        Err(error) if error.is_missing_function() => {}
+                        attached => attached?,
+                    }
+                }
             }
         }
         let refused = |source| LoadError::Program {
@@ -156,7 +188,9 @@ impl Kernel {
         };
         let program: &mut BtfTracePoint = self.program(name)?;
         program.load(name, btf).map_err(refused)?;
-        program.attach().map_err(refused)?;
+        let link = program.attach().map_err(refused)?;
+        let link = program.take_link(link).map_err(refused)?;
+        self.links.push(Link::Tracepoint(link));
         Ok(())
     }
 
@@ -167,7 +201,9 @@ impl Kernel {
         };
         let program: &mut FExit = self.program(name)?;
         program.load(name, btf).map_err(refused)?;
-        program.attach().map_err(refused)?;
+        let link = program.attach().map_err(refused)?;
+        let link = program.take_link(link).map_err(refused)?;
+        self.links.push(Link::Trampoline(link));
         Ok(())
     }
 
@@ -212,11 +248,7 @@ impl Kernel {
 
     /// Stops capture; rings and counters stay readable.
     pub fn detach(&mut self) {
-        for (name, program) in self.ebpf.programs_mut() {
-            if let Err(error) = program.unload() {
-                tracing::debug!(program = name, %error, "not unloaded");
-            }
-        }
+        self.links.clear();
     }
 
     /// The counters of all CPUs, added up.

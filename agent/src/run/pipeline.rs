@@ -9,7 +9,7 @@ use crate::{
     export::Exporters,
     host::{CgroupTree, HostIdentity, ProcRoot, Processes},
     metrics::{self, counters::{Counters, Loss}, log::LossLog},
-    span::model::Span,
+    span::{http::HttpConventions, model::{Resource, Span}},
     stream::{
         Limits, Streams,
         exchange::{Activity, Addresses},
@@ -51,7 +51,7 @@ impl Pipeline {
             clock: WallClock::new(),
             processes,
             streams: Streams::new(Limits::default(), Arc::clone(counters)),
-            tracer: Tracer::new(TracerConfig::of(config), Arc::clone(counters))?,
+            tracer: Tracer::new(tracer_config(config), Arc::clone(counters))?,
             losses: LossLog::new(Instant::now()),
             activities: Vec::new(),
             spans: Vec::new(),
@@ -62,6 +62,11 @@ impl Pipeline {
     /// Learns of the processes that are older than the agent. The kernel's records flow already.
     pub(super) fn backfill(&mut self) {
         self.processes.backfill();
+    }
+
+    /// Who the agent itself is.
+    pub(super) fn own_resource(&mut self) -> Arc<Resource> {
+        self.processes.resource(std::process::id())
     }
 
     /// Everything that was written before now goes through all stages.
@@ -138,6 +143,17 @@ impl Pipeline {
     }
 }
 
+fn tracer_config(config: &Config) -> TracerConfig {
+    let http = config
+        .known_methods
+        .as_deref()
+        .map_or_else(HttpConventions::default, HttpConventions::with_known_methods);
+    TracerConfig {
+        http,
+        ..TracerConfig::default()
+    }
+}
+
 /// Gives a record to the stage that it is for.
 fn dispatch(
     record: &Record<'_>,
@@ -150,7 +166,7 @@ fn dispatch(
         Record::Exec(exec) => processes.exec(exec),
         Record::Fork(fork) => processes.fork(fork),
         Record::Exit(exit) => {
-            streams.process_exited(exit.tgid, KernelTime(exit.time), activities);
+            streams.process_exited(exit.tgid, KernelTime(exit.time));
             processes.exit(exit);
         }
         Record::Open(_) | Record::Data(..) | Record::Close(_) => {

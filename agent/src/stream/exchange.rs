@@ -2,9 +2,8 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use compact_str::CompactString;
-
 use crate::clock::KernelTime;
+pub use crate::protocol::http1::{HeaderName, HttpVersion, RequestHead, ResponseHead};
 
 /// Which end of a connection a socket is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,70 +49,6 @@ pub struct Connection {
 /// Number of an exchange, unique while the agent runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExchangeId(pub u64);
-
-/// HTTP version of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HttpVersion {
-    /// HTTP/1.0
-    Http10,
-    /// HTTP/1.1
-    Http11,
-}
-
-/// Request headers that conventions and propagation need, values as on the wire without
-/// surrounding white space, in order of appearance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum HeaderName {
-    /// `Host`
-    Host,
-    /// `User-Agent`
-    UserAgent,
-    /// `Forwarded` (RFC 7239)
-    Forwarded,
-    /// `X-Forwarded-For`
-    XForwardedFor,
-    /// `X-Forwarded-Host`
-    XForwardedHost,
-    /// `X-Forwarded-Proto`
-    XForwardedProto,
-    /// `traceparent` (W3C Trace Context)
-    Traceparent,
-    /// `tracestate` (W3C Trace Context)
-    Tracestate,
-}
-
-/// The head of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestHead {
-    /// Method token as on the wire.
-    pub method: CompactString,
-    /// Request target as on the wire, lossy UTF-8.
-    pub target: CompactString,
-    /// Version.
-    pub version: HttpVersion,
-    /// The headers that someone needs, see [`HeaderName`].
-    pub headers: Vec<(HeaderName, CompactString)>,
-}
-
-impl RequestHead {
-    /// The first value of a header.
-    #[must_use]
-    pub fn header(&self, name: HeaderName) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(other, _)| *other == name)
-            .map(|(_, value)| value.as_str())
-    }
-}
-
-/// The head of the final response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ResponseHead {
-    /// Status code, 100 to 999.
-    pub status: u16,
-    /// Version.
-    pub version: HttpVersion,
-}
 
 /// Why an exchange ended without a whole response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,4 +2,17 @@
 //! requests with responses. Drives the pure parsers of `protocol`; knows no eBPF, no spans.
 #![forbid(unsafe_code)]
 
+mod connection;
 pub mod exchange;
+mod identity;
+mod pipeline;
+pub mod record;
+mod requests;
+mod responses;
+mod side;
+mod table;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::table::{Limits, Streams, Wanted};

@@ -207,17 +207,3 @@ fn signal(child: &Child, signal: libc::c_int) -> Result<()> {
     }
     Ok(())
 }
-
-/// Keeps this process, and what it starts from now on, on one core.
-pub(super) fn pin(core: usize) -> Result<()> {
-    // SAFETY: a set of CPUs is plain bits; all zeros is the empty set.
-    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    // SAFETY: the core's number is far below the size of the set.
-    unsafe { libc::CPU_SET(core, &mut set) };
-    // SAFETY: the pointer and the size are those of the set above.
-    let result = unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) };
-    if result != 0 {
-        return Err(io::Error::last_os_error()).context("cannot stay on one core");
-    }
-    Ok(())
-}

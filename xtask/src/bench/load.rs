@@ -17,8 +17,8 @@ pub(super) fn fixed_rate(
     // h2load takes the rate of one connection.
     let each = (rate / connections).max(1);
     let printed = shell::output(
-        Command::new("prlimit")
-            .args(["--nofile=65536", "h2load", "--h1", "--threads=1"])
+        Command::new("h2load")
+            .args(["--h1", "--threads=1"])
             .arg(format!("--clients={connections}"))
             .arg(format!("--rps={each}"))
             .arg(format!("--duration={}", duration.as_secs()))

@@ -6,6 +6,7 @@
 mod agent;
 mod kernel;
 mod load;
+mod process;
 mod report;
 mod server;
 mod sink;
@@ -65,7 +66,8 @@ pub(crate) fn bench(options: Options) -> Result<()> {
         release: true,
         debug_log: false,
     })?;
-    agent::pin(LOAD_CORE)?;
+    process::pin(LOAD_CORE)?;
+    process::raise_file_limit()?;
     let json = options.json.clone();
     let mut bench = Bench {
         agent,

@@ -170,9 +170,9 @@ fn get(port: u16, path: &str) -> Result<String> {
 
 fn configuration(folder: &str, port: u16, status_port: u16) -> String {
     format!(
-        "user root;\ndaemon off;\nworker_processes 1;\nworker_rlimit_nofile 8192;\n\
+        "user root;\ndaemon off;\nworker_processes 1;\n\n\
          pid {folder}/nginx.pid;\nerror_log {folder}/error.log;\n\
-         events {{ worker_connections 4096; }}\n\
+         events {{ worker_connections 1100; }}\n\
          http {{\n\
            access_log off;\n  keepalive_requests 1000000000;\n  keepalive_timeout 3600;\n\
            client_body_temp_path {folder}/body;\n  proxy_temp_path {folder}/proxy;\n\

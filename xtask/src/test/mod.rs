@@ -81,7 +81,7 @@ pub(crate) fn test(options: &Options) -> Result<()> {
 fn style(tally: &mut Tally) {
     shell::step("formatting, lints, licences, house rules");
     tally.check("rustfmt", || {
-        shell::run(shell::cargo().args(["fmt", "--all", "--check"]))
+        shell::run(shell::cargo().args(["fmt", "--all", "--check", "--", "--color=never"]))
     });
     for package in ["wirespan", "wirespan-ebpf", "wirespan-tests", "xtask"] {
         tally.check(&format!("clippy {package}"), || {

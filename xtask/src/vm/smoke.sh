@@ -58,7 +58,7 @@ echo $? > /mnt/doctor.code
 for hooks in "${offered[@]}"; do
     out=/mnt/$hooks
     programs > "$out.before"
-    RUST_LOG=info,wirespan::bpf=debug "$agent" run --hooks "$hooks" --export otlp-json \
+    "$agent" run --hooks "$hooks" --export otlp-json \
         --summary "$work/$hooks.json" > "$work/$hooks.spans" 2> "$work/$hooks.err" &
     pid=$!
     waits 60 has $pid "$work/$hooks.err" 'wirespan: tracing'

@@ -50,21 +50,13 @@ impl Default for HttpConventions {
 }
 
 impl HttpConventions {
-    /// Conventions with the known methods of `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS`: a
-    /// comma-separated, case-sensitive list that replaces the default. An empty one counts as
-    /// not set.
+    /// Conventions with other known methods, case-sensitive: what
+    /// `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS` replaces the default by.
     #[must_use]
-    pub fn with_known_methods(list: &str) -> Self {
-        let known_methods: Vec<CompactString> = list
-            .split(',')
-            .map(str::trim)
-            .filter(|method| !method.is_empty())
-            .map(CompactString::from)
-            .collect();
-        if known_methods.is_empty() {
-            return Self::default();
+    pub fn with_known_methods(methods: &[String]) -> Self {
+        Self {
+            known_methods: methods.iter().map(CompactString::from).collect(),
         }
-        Self { known_methods }
     }
 }
 

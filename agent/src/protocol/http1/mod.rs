@@ -1,0 +1,16 @@
+//! HTTP/1.0 and HTTP/1.1 messages (RFC 9112), read from one direction of a connection.
+//! Knows no connection, no pairing and no time.
+
+mod body;
+mod head;
+mod message;
+mod reader;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    head::{Likeness, like_request, like_response},
+    message::{Answering, HeaderName, HttpVersion, Invalid, RequestHead, ResponseHead},
+    reader::{CutHead, Event, Kind, MAX_HEAD, MessageReader, Skipped, Step},
+};

@@ -1,0 +1,297 @@
+//! The direction of requests: opens exchanges. Knows nothing of responses but that they wait.
+
+use std::sync::Arc;
+
+use wirespan_ebpf::records::direction;
+
+use super::{
+    connection::{Arrival, Conn, Context, is_inside, next_id},
+    exchange::{Activity, Opened},
+    pipeline::Pending,
+    side::Sync,
+};
+use crate::{
+    metrics::counters::{Flow, Loss},
+    protocol::http1::{Answering, CutHead, Event, Invalid, RequestHead, Skipped},
+};
+
+impl Conn {
+    pub(super) fn request_data(&mut self, arrival: &Arrival<'_>, cx: &mut Context<'_>) {
+        let way = arrival.way;
+        if arrival.gap > 0 {
+            self.request_gap(arrival, cx);
+        }
+        if self.awaits_tunnel() {
+            self.sides[way].lose();
+            return;
+        }
+        let mut anew = false;
+        if self.sides[way].sync == Sync::Out {
+            if !arrival.starts || arrival.payload.is_empty() {
+                return;
+            }
+            self.sides[way].synchronise();
+            anew = true;
+        }
+        let was_bound = !anew && !self.sides[way].reader.is_at_start();
+        let read = match self.sides[way].sync {
+            Sync::Turn => {
+                self.add_to_newest(arrival.payload.len() as u64 + arrival.uncaptured);
+                true
+            }
+            _ => self.read_requests(arrival, anew, cx),
+        };
+        if read || was_bound {
+            self.account(arrival.turn, anew, cx);
+        }
+    }
+
+    /// Whether the bytes behind a CONNECT wait for its response to say whose they are.
+    fn awaits_tunnel(&mut self) -> bool {
+        self.pipeline
+            .newest()
+            .is_some_and(|newest| newest.answering == Answering::Connect && newest.request_done)
+    }
+
+    /// Content of the newest request.
+    fn add_to_newest(&mut self, count: u64) {
+        let turn = self.turn;
+        if let Some(newest) = self.pipeline.newest() {
+            newest.turn = turn;
+            let sum = if newest.request_cut {
+                &mut newest.gap_bytes
+            } else {
+                &mut newest.request_body
+            };
+            *sum = sum.saturating_add(count);
+        }
+    }
+
+    /// Reads what was copied; whether any of it was.
+    fn read_requests(&mut self, arrival: &Arrival<'_>, anew: bool, cx: &mut Context<'_>) -> bool {
+        let mut rest = arrival.payload;
+        let mut position = arrival.position;
+        let mut read = false;
+        loop {
+            let reader = &mut self.sides[arrival.way].reader;
+            let fresh = reader.is_at_start();
+            let in_body = reader.is_in_body();
+            let step = reader.feed(rest, Answering::Other);
+            if fresh && !reader.is_at_start() {
+                self.started = arrival.time;
+            }
+            rest = &rest[step.consumed..];
+            position = position.wrapping_add(step.consumed as u64);
+            if in_body && step.consumed > 0 {
+                self.add_to_newest(step.consumed as u64);
+            }
+            match step.event {
+                Event::Request { head, length } => {
+                    self.open_exchange(head, length, position, arrival, cx);
+                    read = true;
+                }
+                Event::Complete => self.request_whole(cx),
+                Event::Invalid(invalid) => {
+                    self.request_invalid(invalid, read, anew, arrival, cx);
+                    return read;
+                }
+                _ => {
+                    read |= step.consumed > 0;
+                    break;
+                }
+            }
+            if self.sides[arrival.way].sync != Sync::In || self.awaits_tunnel() {
+                self.sides[arrival.way].lose();
+                return read;
+            }
+        }
+        if arrival.uncaptured == 0 {
+            return read;
+        }
+        let within = read || self.request_turn == Some(arrival.turn);
+        self.skip_requests(arrival.uncaptured, within, arrival, cx) || read
+    }
+
+    fn open_exchange(
+        &mut self,
+        head: RequestHead,
+        length: usize,
+        end: u64,
+        arrival: &Arrival<'_>,
+        cx: &mut Context<'_>,
+    ) {
+        self.is_http = true;
+        // Behind a gap the earlier request's response may have gone by unseen.
+        self.is_pipelined |= !self.pipeline.is_empty() && !arrival.lossy;
+        if self.pipeline.len() >= cx.limits.pipeline {
+            self.count_lost(1, Loss::PipelineFull, cx);
+            self.sides[arrival.way].lose();
+            return;
+        }
+        let Some(connection) = self.identity.announce(cx.out) else {
+            return;
+        };
+        let bias = match arrival.way {
+            way if way == usize::from(direction::SEND) => self.identity.send_bias(),
+            _ => 0,
+        };
+        let id = next_id(cx);
+        self.pipeline
+            .push(Pending::new(Some(id), head.answering(), arrival.turn));
+        cx.out.push(Activity::Opened(Box::new(Opened {
+            id,
+            connection,
+            tgid: arrival.tgid,
+            tid: arrival.tid,
+            position: end.wrapping_sub(length as u64).wrapping_sub(bias),
+            started: self.started,
+            head_ended: arrival.time,
+            request: Arc::new(head),
+        })));
+    }
+
+    fn request_invalid(
+        &mut self,
+        _invalid: Invalid,
+        read: bool,
+        anew: bool,
+        arrival: &Arrival<'_>,
+        cx: &mut Context<'_>,
+    ) {
+        let way = arrival.way;
+        self.sides[way].lose();
+        if !self.is_http {
+            if arrival.starts {
+                self.bad_turn(arrival);
+            }
+            return;
+        }
+        let first_rest = self.identity.is_old && arrival.turn == 1;
+        // What is behind a gap may be the rest of a request that it swallowed, and what is in a
+        // turn of its own is counted by its turn.
+        if !anew && !first_rest {
+            self.count_lost(1, Loss::Invalid, cx);
+            self.request_turn = Some(arrival.turn);
+        } else if read {
+            self.count_lost(1, Loss::Invalid, cx);
+        }
+    }
+
+    /// Bytes are missing before `arrival`.
+    fn request_gap(&mut self, arrival: &Arrival<'_>, cx: &mut Context<'_>) {
+        let within = self.request_turn == Some(arrival.turn);
+        match self.sides[arrival.way].sync {
+            Sync::Out => cx.counters.add(Flow::BytesGap, measurable(arrival.gap)),
+            Sync::Turn => self.add_to_newest(measurable(arrival.gap)),
+            Sync::In if within => {
+                self.skip_requests(arrival.gap, true, arrival, cx);
+            }
+            Sync::In => self.request_gap_between(arrival, cx),
+        }
+    }
+
+    /// Bytes are missing that may belong to several turns.
+    fn request_gap_between(&mut self, arrival: &Arrival<'_>, cx: &mut Context<'_>) {
+        let reader = &mut self.sides[arrival.way].reader;
+        let in_head = reader.is_in_head();
+        let in_body = reader.is_in_body();
+        let skipped = reader.skip(arrival.gap);
+        if in_body && is_inside(skipped, arrival.gap) {
+            self.add_to_newest(arrival.gap);
+            if skipped != Skipped::Within {
+                self.request_whole(cx);
+            }
+            return;
+        }
+        self.sides[arrival.way].lose();
+        cx.counters.add(Flow::BytesGap, measurable(arrival.gap));
+        if in_head {
+            self.count_lost(1, Loss::Gap, cx);
+        }
+        if in_body {
+            match (skipped, self.pipeline.newest()) {
+                (Skipped::Complete { consumed }, Some(newest)) => newest.request_body += consumed,
+                (_, Some(newest)) => {
+                    newest.gap_bytes = newest.gap_bytes.saturating_add(measurable(arrival.gap));
+                }
+                _ => {}
+            }
+            self.request_whole(cx);
+        }
+    }
+
+    /// Passes over bytes of this turn that were not copied. `within` when the turn is accounted
+    /// for, so that what is lost in it must be counted here. Whether they were content.
+    fn skip_requests(
+        &mut self,
+        mut count: u64,
+        within: bool,
+        arrival: &Arrival<'_>,
+        cx: &mut Context<'_>,
+    ) -> bool {
+        let way = arrival.way;
+        if self.sides[way].reader.is_in_head() {
+            self.cut_request(count, arrival, cx);
+            return true;
+        }
+        loop {
+            let in_body = self.sides[way].reader.is_in_body();
+            match self.sides[way].reader.skip(count) {
+                Skipped::Within => {
+                    self.add_to_newest(count);
+                    return true;
+                }
+                Skipped::Complete { consumed } => {
+                    self.add_to_newest(consumed);
+                    self.request_whole(cx);
+                    count -= consumed;
+                    if count == 0 {
+                        return true;
+                    }
+                }
+                Skipped::Lost if in_body => {
+                    self.sides[way].sync = Sync::Turn;
+                    self.add_to_newest(count);
+                    return true;
+                }
+                Skipped::Lost => {
+                    self.sides[way].lose();
+                    cx.counters.add(Flow::BytesGap, measurable(count));
+                    if within {
+                        self.count_lost(1, Loss::Gap, cx);
+                    }
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// The rest of a head was not copied: what is known of it must do.
+    fn cut_request(&mut self, count: u64, arrival: &Arrival<'_>, cx: &mut Context<'_>) {
+        let way = arrival.way;
+        let end = arrival.position.wrapping_add(arrival.payload.len() as u64);
+        cx.counters.add(Flow::BytesGap, measurable(count));
+        if let Some(CutHead::Request { head, length }) =
+            self.sides[way].reader.cut(Answering::Other)
+        {
+            self.sides[way].sync = Sync::Turn;
+            self.open_exchange(head, length, end, arrival, cx);
+            if let Some(newest) = self.pipeline.newest() {
+                newest.request_cut = true;
+            }
+            self.add_to_newest(count);
+        } else {
+            self.sides[way].lose();
+            self.count_lost(1, Loss::Gap, cx);
+            // Its response must not be taken for another's.
+            let mut unknown = Pending::new(None, Answering::Other, arrival.turn);
+            unknown.request_done = true;
+            self.pipeline.push(unknown);
+        }
+    }
+}
+
+/// A step back in the stream is a gap of no size.
+pub(super) fn measurable(gap: u64) -> u64 {
+    if gap == u64::MAX { 0 } else { gap }
+}

@@ -1,0 +1,261 @@
+//! The direction of responses: ends exchanges. Knows requests only as what waits for an answer.
+
+use super::{
+    connection::{Arrival, Conn, Context},
+    requests::measurable,
+    side::Sync,
+};
+use crate::{
+    metrics::counters::{Flow, Loss},
+    protocol::http1::{CutHead, Event, Likeness, Skipped, like_response},
+};
+
+impl Conn {
+    pub(super) fn response_data(&mut self, arrival: &Arrival<'_>, cx: &mut Context<'_>) {
+        let way = arrival.way;
+        if arrival.gap > 0 {
+            self.response_gap(arrival, cx);
+        }
+        if self.sides[way].sync == Sync::Out {
+            if !self.answers_oldest(arrival) {
+                self.response_unread(arrival, cx);
+                return;
+            }
+            self.sides[way].synchronise();
+        }
+        if self.sides[way].sync == Sync::Turn {
+            self.add_to_oldest(arrival.payload.len() as u64 + arrival.uncaptured);
+        } else {
+            self.read_responses(arrival, cx);
+        }
+    }
+
+    /// Whether a turn begins that can only answer the oldest request: it follows the turn of that
+    /// request, and this client waits for its answers.
+    fn answers_oldest(&mut self, arrival: &Arrival<'_>) -> bool {
+        arrival.starts
+            && !arrival.payload.is_empty()
+            && !self.is_pipelined
+            && self.pipeline.oldest().is_some_and(|oldest| {
+                oldest.turn.checked_add(1) == Some(arrival.turn) && oldest.response.is_none()
+            })
+    }
+
+    /// Responses go by that belong to no known request, or to one that cannot be told.
+    fn response_unread(&mut self, arrival: &Arrival<'_>, cx: &mut Context<'_>) {
+        self.judge_response(arrival);
+        while self
+            .pipeline
+            .oldest()
+            .is_some_and(|oldest| oldest.turn < arrival.turn)
+        {
+            self.lose_oldest(Loss::Gap, cx);
+        }
+    }
+
+    /// What a server says without being asked shows whether it speaks HTTP/1.
+    fn judge_response(&mut self, arrival: &Arrival<'_>) {
+        if self.is_http || !arrival.starts || arrival.payload.is_empty() {
+            return;
+        }
+        match like_response(arrival.payload) {
+            Likeness::Yes => self.is_http = true,
+            Likeness::Partly => {}
+            Likeness::No => self.bad_turn(arrival),
+        }
+    }
+
+    /// Content of the response to the oldest request.
+    fn add_to_oldest(&mut self, count: u64) {
+        if let Some(oldest) = self.pipeline.oldest() {
+            let sum = if oldest.response_cut {
+                &mut oldest.gap_bytes
+            } else {
+                &mut oldest.response_body
+            };
+            *sum = sum.saturating_add(count);
+        }
+    }
+
+    fn read_responses(&mut self, arrival: &Arrival<'_>, cx: &mut Context<'_>) {
+        let way = arrival.way;
+        let mut rest = arrival.payload;
+        loop {
+            let left = !rest.is_empty() || arrival.uncaptured > 0;
+            let Some(answering) = self.unanswered() else {
+                if left {
+                    self.judge_response(arrival);
+                    self.sides[way].lose();
+                }
+                return;
+            };
+            let in_body = self.sides[way].reader.is_in_body();
+            let step = self.sides[way].reader.feed(rest, answering);
+            rest = &rest[step.consumed..];
+            if in_body {
+                self.add_to_oldest(step.consumed as u64);
+            }
+            match step.event {
+                Event::Response(head) => {
+                    if let Some(oldest) = self.pipeline.oldest() {
+                        oldest.response = Some(head);
+                    }
+                }
+                Event::Interim => {}
+                Event::Complete => self.response_whole(arrival.time, cx),
+                Event::HandedOver => {
+                    self.hand_over(arrival, cx);
+                    return;
+                }
+                Event::Invalid(_) => {
+                    self.sides[way].lose();
+                    self.lose_oldest(Loss::Invalid, cx);
+                    self.lose_pending(Loss::Gap, cx);
+                    return;
+                }
+                Event::Partial | Event::Request { .. } => break,
+            }
+        }
+        if arrival.uncaptured > 0 {
+            self.skip_responses(arrival.uncaptured, arrival, cx);
+        }
+    }
+
+    /// What the next response answers.
+    fn unanswered(&mut self) -> Option<crate::protocol::http1::Answering> {
+        self.pipeline
+            .oldest()
+            .filter(|oldest| oldest.response_ended.is_none())
+            .map(|oldest| oldest.answering)
+    }
+
+    /// The connection is a tunnel from here on, or speaks another protocol.
+    fn hand_over(&mut self, arrival: &Arrival<'_>, cx: &mut Context<'_>) {
+        if let Some(oldest) = self.pipeline.oldest() {
+            oldest.request_done = true;
+        }
+        self.response_whole(arrival.time, cx);
+        self.lose_pending(Loss::Invalid, cx);
+        self.handed_over = true;
+    }
+
+    /// Passes over bytes that were not copied.
+    fn skip_responses(&mut self, mut count: u64, arrival: &Arrival<'_>, cx: &mut Context<'_>) {
+        let way = arrival.way;
+        if self.sides[way].reader.is_in_head() {
+            self.cut_response(count, way, cx);
+            return;
+        }
+        loop {
+            let in_body = self.sides[way].reader.is_in_body();
+            match self.sides[way].reader.skip(count) {
+                Skipped::Within => {
+                    self.add_to_oldest(count);
+                    return;
+                }
+                Skipped::Complete { consumed } => {
+                    self.add_to_oldest(consumed);
+                    self.response_whole(arrival.time, cx);
+                    count -= consumed;
+                    if count == 0 {
+                        return;
+                    }
+                }
+                Skipped::Lost if in_body => {
+                    self.sides[way].sync = Sync::Turn;
+                    self.add_to_oldest(count);
+                    return;
+                }
+                Skipped::Lost => {
+                    self.sides[way].lose();
+                    if !self.pipeline.is_empty() {
+                        cx.counters.add(Flow::BytesGap, measurable(count));
+                        self.lose_pending(Loss::Gap, cx);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The rest of a head was not copied: its status must do.
+    fn cut_response(&mut self, count: u64, way: usize, cx: &mut Context<'_>) {
+        let Some(answering) = self.unanswered() else {
+            self.sides[way].lose();
+            return;
+        };
+        cx.counters.add(Flow::BytesGap, measurable(count));
+        let cut = self.sides[way].reader.cut(answering);
+        if let (Some(CutHead::Response(head)), Some(oldest)) = (cut, self.pipeline.oldest()) {
+            oldest.response = Some(head);
+            oldest.response_cut = true;
+            self.sides[way].sync = Sync::Turn;
+            self.add_to_oldest(count);
+        } else {
+            self.sides[way].lose();
+            self.lose_oldest(Loss::Gap, cx);
+        }
+    }
+
+    /// Bytes are missing before `arrival`.
+    fn response_gap(&mut self, arrival: &Arrival<'_>, cx: &mut Context<'_>) {
+        let way = arrival.way;
+        let gap = arrival.gap;
+        let same_turn = self.sides[way].turn == arrival.turn;
+        let reader = &mut self.sides[way].reader;
+        let was_body = reader.is_in_body();
+        match self.sides[way].sync {
+            Sync::Turn if same_turn => {
+                self.add_to_oldest(measurable(gap));
+                return;
+            }
+            Sync::In if same_turn && reader.is_in_head() => {
+                self.cut_response(gap, way, cx);
+                return;
+            }
+            Sync::In if was_body => match reader.skip(gap) {
+                Skipped::Within => {
+                    self.add_to_oldest(gap);
+                    return;
+                }
+                Skipped::Complete { consumed } if consumed == gap && !arrival.lossy => {
+                    self.response_passed_by(gap, way, cx);
+                    return;
+                }
+                Skipped::Lost if same_turn => {
+                    self.sides[way].sync = Sync::Turn;
+                    self.add_to_oldest(measurable(gap));
+                    return;
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+        cx.counters.add(Flow::BytesGap, measurable(gap));
+        let begun =
+            self.sides[way].sync == Sync::In && (was_body || self.sides[way].reader.is_in_head());
+        self.sides[way].lose();
+        if begun {
+            self.lose_oldest(Loss::Gap, cx);
+        }
+        while self
+            .pipeline
+            .oldest()
+            .is_some_and(|oldest| oldest.turn < arrival.turn.saturating_sub(1))
+            || (self.is_pipelined && !self.pipeline.is_empty())
+        {
+            self.lose_oldest(Loss::Gap, cx);
+        }
+    }
+
+    /// No hook saw the rest of a body whose length is known (a splice, say): the last that was
+    /// seen of the response is its end.
+    fn response_passed_by(&mut self, count: u64, way: usize, cx: &mut Context<'_>) {
+        self.add_to_oldest(count);
+        if let Some(oldest) = self.pipeline.oldest() {
+            oldest.gap_bytes = oldest.gap_bytes.saturating_add(count);
+        }
+        let last = self.sides[way].last;
+        self.response_whole(last, cx);
+    }
+}

@@ -1,0 +1,66 @@
+//! One direction of a connection: where its stream is, and whether its reader can follow.
+//! Knows neither the other direction nor exchanges.
+
+use crate::{
+    clock::KernelTime,
+    protocol::http1::{Kind, MessageReader},
+};
+
+/// How far the reader of a direction can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sync {
+    /// It knows where in which message the next byte is.
+    In,
+    /// It is in a message whose end can only be told by the end of the turn.
+    Turn,
+    /// It waits for the start of a turn.
+    Out,
+}
+
+/// One direction.
+#[derive(Debug)]
+pub(super) struct Side {
+    pub(super) reader: MessageReader,
+    pub(super) sync: Sync,
+    /// Position of the next byte; `None` until one is known.
+    pub(super) position: Option<u64>,
+    /// Turn of the last record.
+    pub(super) turn: u32,
+    /// When the last bytes moved.
+    pub(super) last: KernelTime,
+}
+
+impl Side {
+    pub(super) fn new(position: Option<u64>, sync: Sync) -> Self {
+        Self {
+            reader: MessageReader::new(Kind::Request),
+            sync,
+            position,
+            turn: 0,
+            last: KernelTime::default(),
+        }
+    }
+
+    /// Bytes that are missing before `position`. A step back is no gap that could be measured,
+    /// but nothing can be made of what follows it.
+    pub(super) fn missing(&self, position: u64) -> u64 {
+        match self.position {
+            None => 0,
+            Some(expected) => match position.checked_sub(expected) {
+                Some(gap) => gap,
+                None => u64::MAX,
+            },
+        }
+    }
+
+    /// The next byte is the first of a message.
+    pub(super) fn synchronise(&mut self) {
+        self.reader.reset();
+        self.sync = Sync::In;
+    }
+
+    pub(super) fn lose(&mut self) {
+        self.reader.reset();
+        self.sync = Sync::Out;
+    }
+}
