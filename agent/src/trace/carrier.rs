@@ -90,7 +90,7 @@ impl Carriers {
         let Some(list) = self.threads.get_mut(&thread) else {
             return;
         };
-        let Some(at) = list.iter().position(|served| served.id == id) else {
+        let Some(at) = list.iter().rposition(|served| served.id == id) else {
             return;
         };
         list[at].checked = true;
@@ -164,10 +164,12 @@ impl Carriers {
         self.processes.clear();
     }
 
+    /// Looks among the last first: those are still open.
     fn find(&mut self, thread: Thread, id: ExchangeId) -> Option<&mut Served> {
         self.threads
             .get_mut(&thread)?
             .iter_mut()
+            .rev()
             .find(|served| served.id == id)
     }
 

@@ -88,6 +88,13 @@ impl Contexts {
             .flat_map(|receivers| receivers.last.iter().copied())
     }
 
+    /// Whether the process received this context in exchanges that are not remembered.
+    pub(super) fn has_forgotten(&self, tgid: u32, parent: &TraceParent) -> bool {
+        self.received
+            .get(&(tgid, parent.trace_id, parent.span_id))
+            .is_some_and(|receivers| receivers.receipts > receivers.last.len())
+    }
+
     /// Whether a client span has this id already.
     pub(super) fn is_adopted(&self, parent: &TraceParent) -> bool {
         self.adopted.contains(&(parent.trace_id, parent.span_id))

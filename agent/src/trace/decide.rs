@@ -33,6 +33,14 @@ enum Patience {
     Alone,
 }
 
+/// Whether a client's header was received before by its process.
+enum Forwarded {
+    No,
+    From(ExchangeId),
+    /// In which exchange is not known.
+    Unclear,
+}
+
 /// A trace as its spans carry it on.
 struct Trace {
     id: TraceId,
@@ -234,36 +242,17 @@ impl Tracer {
         patience: Patience,
     ) -> Verdict {
         let serving = self.serving(exchange, patience);
-        let mut forwarded = false;
-        let mut open = self
-            .contexts
-            .received(exchange.thread.tgid, &context.parent)
-            .filter(|received| {
-                received.at <= exchange.started && exchange.partner != Some(received.id)
-            })
-            .inspect(|_| forwarded = true)
-            .filter(|received| {
-                self.exchanges.get(&received.id).is_some_and(|server| {
-                    !server.lost && server.ended.is_none_or(|ended| ended >= exchange.started)
-                })
-            })
-            .map(|received| received.id)
-            .collect::<Vec<_>>();
-        if open.len() > 1 {
-            open.retain(|id| Some(*id) == serving);
-        }
-        if forwarded {
-            return match open.first() {
-                Some(server) if patience != Patience::Alone => {
-                    match self.child_of(*server, ParentSource::Header) {
-                        Verdict::Is(plan) if !plan.is_in(context.parent.trace_id) => {
-                            Verdict::Is(self.child_of_header(context))
-                        }
-                        verdict => verdict,
+        match self.forwarded(exchange, context, serving) {
+            Forwarded::No => {}
+            Forwarded::From(server) if patience != Patience::Alone => {
+                return match self.child_of(server, ParentSource::Header) {
+                    Verdict::Is(plan) if !plan.is_in(context.parent.trace_id) => {
+                        Verdict::Is(self.child_of_header(context))
                     }
-                }
-                _ => Verdict::Is(self.child_of_header(context)),
-            };
+                    verdict => verdict,
+                };
+            }
+            _ => return Verdict::Is(self.child_of_header(context)),
         }
         let mut plan = match serving.map(|server| self.child_of(server, ParentSource::Thread)) {
             Some(Verdict::Is(plan)) if plan.is_in(context.parent.trace_id) => plan,
@@ -276,9 +265,47 @@ impl Tracer {
         Verdict::Is(plan)
     }
 
+    /// Where the process had received this header before it made the call: in the thread's own
+    /// exchange if that has it, else in the only one that was open.
+    fn forwarded(
+        &self,
+        exchange: &Exchange,
+        context: &TraceContext,
+        serving: Option<ExchangeId>,
+    ) -> Forwarded {
+        let begun = exchange.begun();
+        let tgid = exchange.thread.tgid;
+        let mut received = self
+            .contexts
+            .received(tgid, &context.parent)
+            .filter(|received| received.at <= begun && exchange.partner != Some(received.id))
+            .peekable();
+        if received.peek().is_none() {
+            return Forwarded::No;
+        }
+        let same_header = |id: &ExchangeId| {
+            let context_of = |exchange: &Exchange| exchange.context.as_ref().map(|own| own.parent);
+            self.exchanges.get(id).and_then(context_of) == Some(context.parent)
+        };
+        if let Some(server) = serving.filter(same_header) {
+            return Forwarded::From(server);
+        }
+        let mut open = received.filter(|received| {
+            self.exchanges.get(&received.id).is_some_and(|server| {
+                !server.lost && server.ended.is_none_or(|ended| ended >= begun)
+            })
+        });
+        let only = open.next().filter(|_| open.next().is_none());
+        let all_known = !self.contexts.has_forgotten(tgid, &context.parent);
+        match only {
+            Some(received) if all_known => Forwarded::From(received.id),
+            _ => Forwarded::Unclear,
+        }
+    }
+
     fn serving(&self, exchange: &Exchange, patience: Patience) -> Option<ExchangeId> {
         self.carriers
-            .serving(exchange.thread, exchange.started)
+            .serving(exchange.thread, exchange.begun())
             .filter(|_| patience != Patience::Alone)
     }
 

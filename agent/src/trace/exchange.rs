@@ -133,6 +133,24 @@ impl Exchange {
         self.connection.role
     }
 
+    /// When it began: what the other end received by then was sent by then.
+    pub(super) fn begun(&self) -> KernelTime {
+        match (self.role(), self.bound) {
+            (Role::Client, Some(bound)) => self.started.min(bound),
+            _ => self.started,
+        }
+    }
+
+    /// When it was over, likewise; not before it began.
+    pub(super) fn over(&self) -> KernelTime {
+        let ended = self.ended.unwrap_or(self.started);
+        let over = match (self.role(), self.bound) {
+            (Role::Server, Some(bound)) => ended.min(bound),
+            _ => ended,
+        };
+        over.max(self.begun())
+    }
+
     /// It can become a span.
     pub(super) fn is_ready(&self) -> bool {
         self.settled && self.identity.is_some() && self.held.is_some()

@@ -18,6 +18,7 @@
 mod carrier;
 mod contexts;
 mod decide;
+mod emit;
 mod ends;
 mod exchange;
 mod timers;
@@ -37,9 +38,9 @@ use crate::{
     clock::{KernelTime, WallClock, WallOffset},
     metrics::counters::{Counters, Flow, Loss},
     span::{
-        http::{HttpConventions, describe},
+        http::HttpConventions,
         ids::{IdGenerator, SeedError},
-        model::{Kind, Parent, Resource, Span},
+        model::{Resource, Span},
         w3c,
     },
     stream::exchange::{Activity, ExchangeId, Finished, Opened, Role},
@@ -339,113 +340,6 @@ impl Tracer {
     fn check(&mut self, id: ExchangeId) {
         if let Some(exchange) = self.exchanges.get(&id) {
             self.carriers.check(exchange.thread, id);
-        }
-    }
-
-    fn mark_settled(&mut self, id: ExchangeId) {
-        if let Some(exchange) = self.exchanges.get_mut(&id)
-            && exchange.is_held()
-            && !exchange.settled
-        {
-            exchange.settled = true;
-            if exchange.is_ready() {
-                self.to_emit.push(id);
-            }
-        }
-    }
-
-    fn emit_ready(&mut self, out: &mut Vec<Span>) {
-        let mut ready = std::mem::take(&mut self.to_emit);
-        for id in ready.drain(..) {
-            self.emit(id, out);
-        }
-        self.to_emit = ready;
-    }
-
-    fn emit(&mut self, id: ExchangeId, out: &mut Vec<Span>) {
-        self.drop_lost_parent(id);
-        let Some(exchange) = self.exchanges.get_mut(&id) else {
-            return;
-        };
-        let Some(held) = exchange.held.take() else {
-            return;
-        };
-        let (Some(finished), Some(identity)) = (held.finished, exchange.identity.as_ref()) else {
-            return;
-        };
-        let (kind, flow) = match exchange.role() {
-            Role::Client => (Kind::Client, Flow::ClientSpans),
-            Role::Server => (Kind::Server, Flow::ServerSpans),
-        };
-        let (mut start, mut end) = (exchange.started, finished.ended);
-        match (kind, exchange.bound) {
-            (Kind::Client, Some(bound)) => start = start.min(bound),
-            (Kind::Server, Some(bound)) => end = end.min(bound),
-            (_, None) => {}
-        }
-        end = end.max(start);
-        let mut description = describe(&self.config.http, &held.opened, &finished);
-        description
-            .attributes
-            .push(("wirespan.parent.source", identity.source.name().into()));
-        out.push(Span {
-            trace_id: identity.trace_id,
-            span_id: identity.span_id,
-            parent: identity.parent,
-            trace_flags: identity.flags,
-            trace_state: identity.state.clone(),
-            kind,
-            name: description.name,
-            start: identity.offset.to_unix(start),
-            end: identity.offset.to_unix(end),
-            status: description.status,
-            attributes: description.attributes,
-            resource: held.resource,
-        });
-        self.held -= 1;
-        self.counters.add(flow, 1);
-        // A server may still read the request of a client that gave up.
-        let awaits_server = kind == Kind::Client && exchange.failed && exchange.partner.is_none();
-        self.timers.push(
-            if awaits_server && exchange.connection.key.is_some() {
-                Wait::ForgetLate
-            } else {
-                Wait::Forget
-            },
-            id,
-        );
-    }
-
-    /// A span must not point to one that will never be. The trace stays: others may have left
-    /// with it.
-    fn drop_lost_parent(&mut self, id: ExchangeId) {
-        let parent = self
-            .exchanges
-            .get(&id)
-            .and_then(|exchange| exchange.identity.as_ref()?.local_parent);
-        let is_lost = parent
-            .and_then(|parent| self.exchanges.get(&parent))
-            .is_some_and(|parent| parent.lost);
-        if !is_lost {
-            return;
-        }
-        let Some(exchange) = self.exchanges.get_mut(&id) else {
-            return;
-        };
-        let header = exchange
-            .context
-            .as_ref()
-            .filter(|_| exchange.connection.role == Role::Server);
-        if let Some(identity) = &mut exchange.identity {
-            identity.local_parent = None;
-            identity.parent = header.map(|context| Parent {
-                span_id: context.parent.span_id,
-                remote: true,
-            });
-            identity.source = match identity.parent {
-                Some(_) => ParentSource::Header,
-                None => ParentSource::None,
-            };
         }
     }
 

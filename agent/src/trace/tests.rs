@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use super::*;
 use crate::{
-    span::model::Value,
+    span::model::{Kind, Value},
     stream::exchange::{
         Addresses, Connection, ConnectionKey, ExchangeError, HeaderName, HttpVersion, RequestHead,
         ResponseHead,

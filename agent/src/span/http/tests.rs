@@ -105,6 +105,7 @@ fn get(description: &Description, key: &str) -> Option<String> {
     })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "compared with what may be absent")]
 fn some(text: &str) -> Option<String> {
     Some(text.to_owned())
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::span::model::{Parent, SpanId, TraceId};
 
 const HEADER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const TRACE: TraceId = TraceId([
@@ -9,7 +10,10 @@ const CURL: (u32, u32) = (10, 10);
 const NGINX: (u32, u32) = (20, 20);
 const APP: (u32, u32) = (30, 31);
 
-use crate::span::model::{SpanId, TraceId};
+/// A process, or thread, of its own for a number.
+fn process(number: u64) -> u32 {
+    u32::try_from(number).unwrap()
+}
 
 fn is_child(world: &World, child: u64, parent: u64) -> bool {
     let (child, parent) = (world.span(child), world.span(parent));
@@ -288,7 +292,7 @@ fn only_a_peer_on_this_host_is_waited_for() {
         (2, local(Role::Server, 2)),
         (3, remote(Role::Server, 3)),
     ] {
-        world.see(opened(id, &connection, (id as u32, 1), 100));
+        world.see(opened(id, &connection, (process(id), 1), 100));
         world.see(finished(id, 200));
     }
     world.see(Activity::Disconnected(Arc::new(remote(Role::Client, 3))));
@@ -336,7 +340,7 @@ fn too_many_held_leave_at_once_and_are_counted() {
         ..TracerConfig::default()
     });
     for id in 1..=5 {
-        world.see(opened(id, &local(Role::Server, id), (1, id as u32), id));
+        world.see(opened(id, &local(Role::Server, id), (1, process(id)), id));
         world.see(finished(id, 100 + id));
     }
     world.pass(1);
@@ -355,7 +359,7 @@ fn too_many_open_are_lost_and_counted() {
         ..TracerConfig::default()
     });
     for id in 1..=5 {
-        world.see(opened(id, &local(Role::Server, id), (1, id as u32), id));
+        world.see(opened(id, &local(Role::Server, id), (1, process(id)), id));
     }
     world.pass(1);
     assert_eq!(world.counters.flow(Flow::ServerExchangesLost), 2);
@@ -376,14 +380,14 @@ fn memory_is_given_back_without_a_flush() {
         for end in [&client, &server] {
             world.see(Activity::Connected(Arc::new(end.clone())));
         }
-        world.see(opened(2 * id, &server, (id as u32, 7), 100));
+        world.see(opened(2 * id, &server, (process(id), 7), 100));
         world.see(opened(2 * id + 1, &client, CURL, 100));
         world.see(finished(2 * id, 200));
         world.see(finished(2 * id + 1, 200));
         for end in [client, server] {
             world.see(Activity::Disconnected(Arc::new(end)));
         }
-        world.see(Activity::ProcessExited(id as u32));
+        world.see(Activity::ProcessExited(process(id)));
         world.pass(1);
     }
     world.pass(400);

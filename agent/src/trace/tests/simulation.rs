@@ -191,8 +191,8 @@ impl Simulation {
                 parent: Some(server),
                 header,
             };
-            let callee = self.random.random_range(0..SERVICES);
-            now = self.call(&caller, callee, now, depth - 1);
+            let next = self.random.random_range(0..SERVICES);
+            now = self.call(&caller, next, now, depth - 1);
             now += self.random.random_range(1_000..3_000_000);
         }
         now
