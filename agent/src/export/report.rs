@@ -72,7 +72,10 @@ impl Report {
 
     /// The destination took a request but has something to say about it.
     pub(super) fn warning(&mut self, rejected: usize, message: &str) {
-        if self.last_warning.is_none_or(|last| last.elapsed() >= INTERVAL) {
+        if self
+            .last_warning
+            .is_none_or(|last| last.elapsed() >= INTERVAL)
+        {
             self.last_warning = Some(Instant::now());
             tracing::warn!(
                 destination = self.destination,
