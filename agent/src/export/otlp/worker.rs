@@ -256,7 +256,7 @@ impl Worker {
         // An absurd wait of a back end ends with the batch's time limit.
         let until = Instant::now()
             .checked_add(wait)
-            .unwrap_or_else(|| Instant::now() + Duration::from_secs(86_400));
+            .unwrap_or_else(|| Instant::now() + Duration::from_hours(24));
         self.pause = Some(Pause { until, asked });
     }
 

@@ -176,7 +176,7 @@ async fn answer(
             Ok(Response::new(body.boxed()))
         }
         Reply::Hang => {
-            tokio::time::sleep(Duration::from_secs(3_600)).await;
+            tokio::time::sleep(Duration::from_hours(1)).await;
             Err(std::io::ErrorKind::TimedOut.into())
         }
         Reply::Close => Err(std::io::ErrorKind::ConnectionAborted.into()),
