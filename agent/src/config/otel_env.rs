@@ -220,7 +220,10 @@ fn count(text: &str) -> Result<usize, &'static str> {
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "has the form of the other parsers")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "has the form of the other parsers"
+)]
 fn path(text: &str) -> Result<PathBuf, &'static str> {
     Ok(text.into())
 }

@@ -59,7 +59,7 @@ pub enum Target {
     /// Standard output, one OTLP/JSON `TracesData` object a line.
     OtlpJson,
     /// An OTLP back end.
-    Otlp(OtlpSettings),
+    Otlp(Box<OtlpSettings>),
 }
 
 /// Why an exporter cannot be started.
@@ -142,7 +142,7 @@ impl Exporters {
                     let lines = JsonLines::new(stdout()?);
                     sink::start(Output::JsonLines(lines), Arc::clone(counters))
                 }
-                Target::Otlp(settings) => otlp::start(settings, Arc::clone(counters)),
+                Target::Otlp(settings) => otlp::start(*settings, Arc::clone(counters)),
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { queues })

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-const INTERVAL: Duration = Duration::from_secs(60);
+const INTERVAL: Duration = Duration::from_mins(1);
 
 /// The log's view of one destination.
 #[derive(Debug)]
@@ -72,7 +72,10 @@ impl Report {
 
     /// The destination took a request but has something to say about it.
     pub(super) fn warning(&mut self, rejected: usize, message: &str) {
-        if self.last_warning.is_none_or(|last| last.elapsed() >= INTERVAL) {
+        if self
+            .last_warning
+            .is_none_or(|last| last.elapsed() >= INTERVAL)
+        {
             self.last_warning = Some(Instant::now());
             tracing::warn!(
                 destination = self.destination,

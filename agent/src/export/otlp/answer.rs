@@ -4,8 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use base64::{
-    Engine,
-    alphabet,
+    Engine, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use http::{HeaderMap, StatusCode, header};

@@ -3,10 +3,7 @@
 //! `worker` makes batches, retries and splits; `transport` sends one request; `answer` says what a
 //! reply means; `endpoint` and `tls` check the settings at start.
 
-use std::{
-    sync::Arc,
-    thread,
-};
+use std::{sync::Arc, thread};
 
 mod answer;
 mod backoff;

@@ -77,7 +77,7 @@ impl Default for BatchSettings {
     fn default() -> Self {
         Self {
             schedule_delay: Duration::from_secs(1),
-            export_timeout: Some(Duration::from_secs(300)),
+            export_timeout: Some(Duration::from_mins(5)),
             max_queue_size: 65_536,
             max_export_batch_size: 4_096,
         }

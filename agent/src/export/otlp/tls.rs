@@ -13,8 +13,7 @@ use super::settings::OtlpSettings;
 use crate::export::ExportError;
 
 const CERTIFICATE: &str = "the trusted certificates (OTEL_EXPORTER_OTLP_CERTIFICATE)";
-const CLIENT_CERTIFICATE: &str =
-    "the client's certificate (OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE)";
+const CLIENT_CERTIFICATE: &str = "the client's certificate (OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE)";
 const CLIENT_KEY: &str = "the client's key (OTEL_EXPORTER_OTLP_CLIENT_KEY)";
 
 /// Makes the client's configuration. Files that are configured are read even if `needed` is false
@@ -44,11 +43,11 @@ pub(super) fn client_config(
             let chain = certificates(certificate, CLIENT_CERTIFICATE)?;
             let key = PrivateKeyDer::from_pem_file(key)
                 .map_err(|error| unreadable(CLIENT_KEY, key, &error))?;
-            builder
-                .with_client_auth_cert(chain, key)
-                .map_err(|error| ExportError::ClientCertificate {
+            builder.with_client_auth_cert(chain, key).map_err(|error| {
+                ExportError::ClientCertificate {
                     reason: error.to_string(),
-                })
+                }
+            })
         }
         _ => Err(ExportError::ClientCertificate {
             reason: "only one of the two is set".to_owned(),

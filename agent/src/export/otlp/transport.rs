@@ -55,7 +55,9 @@ impl Transport {
             .with_tls_config(config)
             .https_or_http();
         let mut client = Client::builder(TokioExecutor::new());
-        client.timer(TokioTimer::new()).pool_timer(TokioTimer::new());
+        client
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new());
         let client = match settings.protocol {
             Protocol::Grpc => client
                 .http2_only(true)
@@ -260,4 +262,3 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
-

@@ -9,12 +9,7 @@ use std::{
 
 use tokio::time::{sleep_until, timeout_at};
 
-use super::{
-    answer::Answer,
-    backoff::Backoff,
-    settings::OtlpSettings,
-    transport::Transport,
-};
+use super::{answer::Answer, backoff::Backoff, settings::OtlpSettings, transport::Transport};
 use crate::{
     export::{
         queue::{Outcome, Queue},
@@ -138,7 +133,8 @@ impl Worker {
                 Step::Over(piece, outcome) => {
                     let rest = pieces.iter().map(|piece| piece.spans.len()).sum::<usize>();
                     let lost = piece.spans.len() + rest;
-                    self.report.failing(lost, "no time is left for another try", MEND);
+                    self.report
+                        .failing(lost, "no time is left for another try", MEND);
                     self.queue.settle(outcome, lost);
                     return;
                 }
@@ -181,7 +177,8 @@ impl Worker {
                     return Step::Done;
                 }
                 Answer::TooLarge { reason } => {
-                    self.report.failing(0, reason, "it is sent in smaller parts");
+                    self.report
+                        .failing(0, reason, "it is sent in smaller parts");
                     piece.splits += 1;
                     return Step::Split(piece);
                 }
@@ -229,7 +226,10 @@ impl Worker {
             }
             let Some(pause) = self.pause.filter(|pause| pause.until > now) else {
                 self.pause = None;
-                let timeout = self.settings.timeout.and_then(|limit| now.checked_add(limit));
+                let timeout = self
+                    .settings
+                    .timeout
+                    .and_then(|limit| now.checked_add(limit));
                 return Ok([timeout, deadline, give_up].into_iter().flatten().min());
             };
             if deadline.is_some_and(|at| at <= pause.until) {
@@ -256,7 +256,7 @@ impl Worker {
         // An absurd wait of a back end ends with the batch's time limit.
         let until = Instant::now()
             .checked_add(wait)
-            .unwrap_or_else(|| Instant::now() + Duration::from_secs(86_400));
+            .unwrap_or_else(|| Instant::now() + Duration::from_hours(24));
         self.pause = Some(Pause { until, asked });
     }
 
