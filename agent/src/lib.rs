@@ -9,8 +9,14 @@
 //! `host` tells who a process is; `metrics` counts everything that is lost on the way.
 
 pub mod bpf;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod doctor;
+pub mod export;
+pub mod host;
 pub mod metrics;
 pub mod protocol;
 pub mod span;
 pub mod stream;
+pub mod trace;

@@ -1,28 +1,39 @@
-//! x
-fn main() {
-    tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::DEBUG)
-        .init();
-    let (k, mut rings) =
-        wirespan::bpf::load::Kernel::load(wirespan::bpf::support::HookSet::Tracepoint).unwrap();
-    for p in k.programs() {
-        println!("{p:?}");
+//! The command `wirespan`: reads the command line and hands over.
+#![forbid(unsafe_code)]
+
+use std::{
+    io::{self, IsTerminal as _},
+    process::ExitCode,
+};
+
+use clap::Parser as _;
+use wirespan::{
+    cli::{Cli, Command, DoctorArgs},
+    doctor::Report,
+    run,
+};
+
+fn main() -> ExitCode {
+    match Cli::parse().into_command() {
+        Command::Run(args) => run::main(args),
+        Command::Doctor(args) => doctor(&args),
     }
-    for _ in 0..300 {
-        rings.wait(std::time::Duration::from_millis(10)).unwrap();
-        let t = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-        rings.drain(
-            wirespan::clock::KernelTime(t.tv_sec as u64 * 1_000_000_000 + t.tv_nsec as u64),
-            |r| {
-                println!("{} {:?} {}", r[0], &r[1..8], r.len());
-                if r[0] == 1 {
-                    println!(
-                        "{:?}",
-                        String::from_utf8_lossy(&r[64.min(r.len())..r.len().min(164)])
-                    );
-                }
-            },
-        );
+}
+
+fn doctor(args: &DoctorArgs) -> ExitCode {
+    let report = Report::of_this_host();
+    let output = io::stdout();
+    let written = if args.json {
+        report.write_json(output.lock())
+    } else {
+        let colours = output.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        report.write_text(output.lock(), colours)
+    };
+    match written {
+        Ok(()) => ExitCode::from(report.exit_code()),
+        Err(error) => {
+            eprintln!("wirespan: cannot write the report: {error}");
+            ExitCode::FAILURE
+        }
     }
-    println!("{:?}", k.stats());
 }

@@ -72,6 +72,23 @@ fn unix_stream_recvmsg(ctx: FExitContext) {
     capture::transferred(sock, direction::RECEIVE, moved, ctx.arg(3));
 }
 
+/// `int tcp_sendpage(struct sock *sk, struct page *page, int offset, size_t size, int flags)`: what
+/// `sendfile` and `splice` call before Linux 6.5, instead of `tcp_sendmsg`.
+#[fexit(function = "tcp_sendpage")]
+fn tcp_sendpage(ctx: FExitContext) {
+    let Ok(moved) = ctx.ret() else { return };
+    capture::transferred(KernelPointer::new(ctx.arg(0)), direction::SEND, moved, 0);
+}
+
+/// `ssize_t unix_stream_sendpage(struct socket *sock, struct page *page, int offset, size_t size,
+/// int flags)`: likewise.
+#[fexit(function = "unix_stream_sendpage")]
+fn unix_stream_sendpage(ctx: FExitContext) {
+    let Ok(moved) = ctx.ret() else { return };
+    let sock = socket::of_socket(KernelPointer::new(ctx.arg(0)));
+    capture::transferred(sock, direction::SEND, moved, 0);
+}
+
 /// `trace_inet_sock_set_state(const struct sock *sk, const int oldstate, const int newstate)`
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn inet_sock_set_state(ctx: BtfTracePointContext) {

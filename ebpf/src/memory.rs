@@ -119,8 +119,10 @@ pub(crate) unsafe fn copy_user(target: *mut u8, length: u32, address: u64) -> bo
 
 /// Adds to a counter that a thread that sends and one that receives may reach at once; gives what
 /// it was. An intrinsic, because `core` has no such method for a target without compare-and-swap.
+/// Not relaxed: for that LLVM 22 emits the form without `BPF_FETCH`, which leaves `by` where the
+/// old value is expected.
 #[inline(always)]
 pub(crate) fn fetch_add(counter: &mut u64, by: u64) -> u64 {
     // SAFETY: a reference is valid and aligned.
-    unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(counter, by) }
+    unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::SeqCst }>(counter, by) }
 }

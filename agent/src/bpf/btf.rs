@@ -1,31 +1,36 @@
 //! A reader of BTF, the kernel's own description of its types: names to byte offsets.
 //!
 //! The format is the kernel's `Documentation/bpf/btf.rst`. Only what the offsets and the probes
-//! need is read, and nothing is copied: an index of 4 bytes a type beside the file's own bytes.
+//! need is read, and nothing is copied: beside the file's own bytes there are 4 bytes for each type
+//! and 8 for each name.
 //! This module knows neither which members are wanted nor what they are for.
 #![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+mod format;
 #[cfg(test)]
 pub(crate) mod tests;
+
+use format::{MEMBER_LENGTH, TYPE_LENGTH, Type, index_types, kind, type_at, u16_at, u32_at};
 
 /// Where a kernel built with `CONFIG_DEBUG_INFO_BTF` shows its types.
 pub const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 
 const MAGIC: u16 = 0xeb9f;
 const HEADER_LENGTH: usize = 24;
-const TYPE_LENGTH: usize = 12;
-const MEMBER_LENGTH: usize = 12;
 /// Typedefs, qualifiers and anonymous members that are followed in a row. Real ones stay below 8.
 const DEPTH_LIMIT: u32 = 32;
 /// Members that one look-up visits. The largest structure of a kernel has a few hundred.
 const VISIT_LIMIT: u32 = 100_000;
+/// Bytes of a name and its end: the kernel's own limit (`KSYM_NAME_LEN` since Linux 6.1).
+const NAME_LIMIT: usize = 512;
 /// Wirespan runs on 64-bit kernels only.
 const POINTER_LENGTH: u64 = 8;
 
 /// Why a type or a member was not found.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum BtfError {
     /// The file could not be read.
     #[error("cannot read the kernel's type information at {path}: {source}")]
@@ -33,7 +38,7 @@ pub enum BtfError {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: Arc<std::io::Error>,
     },
     /// The bytes are not BTF of a version that is known here.
     #[error("the kernel's type information is malformed at byte {offset}: {what}")]
@@ -91,29 +96,6 @@ pub struct ByteMember {
     pub size: u32,
 }
 
-/// Kinds of types, as the format numbers them.
-mod kind {
-    pub(super) const INT: u8 = 1;
-    pub(super) const POINTER: u8 = 2;
-    pub(super) const ARRAY: u8 = 3;
-    pub(super) const STRUCT: u8 = 4;
-    pub(super) const UNION: u8 = 5;
-    pub(super) const ENUM: u8 = 6;
-    pub(super) const FORWARD: u8 = 7;
-    pub(super) const TYPEDEF: u8 = 8;
-    pub(super) const VOLATILE: u8 = 9;
-    pub(super) const CONST: u8 = 10;
-    pub(super) const RESTRICT: u8 = 11;
-    pub(super) const FUNCTION: u8 = 12;
-    pub(super) const PROTOTYPE: u8 = 13;
-    pub(super) const VARIABLE: u8 = 14;
-    pub(super) const SECTION: u8 = 15;
-    pub(super) const FLOAT: u8 = 16;
-    pub(super) const DECLARATION_TAG: u8 = 17;
-    pub(super) const TYPE_TAG: u8 = 18;
-    pub(super) const ENUM64: u8 = 19;
-}
-
 /// The types of one BTF file.
 #[derive(Debug)]
 pub struct Btf {
@@ -122,25 +104,8 @@ pub struct Btf {
     strings: std::ops::Range<usize>,
     /// Byte of each type in `bytes`; the type with number `n` is at `n - 1` (0 is `void`).
     types: Vec<u32>,
-}
-
-/// The fixed part of a type.
-#[derive(Clone, Copy)]
-struct Type {
-    at: usize,
-    name: u32,
-    kind: u8,
-    /// Members, enumerators or parameters.
-    count: usize,
-    flag: bool,
-    /// Size in bytes, or the number of the type that it refers to.
-    operand: u32,
-}
-
-impl Type {
-    fn is_composite(self) -> bool {
-        matches!(self.kind, kind::STRUCT | kind::UNION)
-    }
+    /// Hash of the name, and number, of each type that is looked up by its name; sorted.
+    names: Vec<(u32, u32)>,
 }
 
 /// What is left of one look-up's limits.
@@ -165,7 +130,7 @@ impl Btf {
     pub fn from_file(path: &Path) -> Result<Self, BtfError> {
         let bytes = std::fs::read(path).map_err(|source| BtfError::Unreadable {
             path: path.to_owned(),
-            source,
+            source: Arc::new(source),
         })?;
         Self::parse(bytes)
     }
@@ -204,11 +169,14 @@ impl Btf {
         let types = section(field(1)?, field(2)?, 8)?;
         let strings = section(field(3)?, field(4)?, 16)?;
         let types = index_types(&bytes, types)?;
-        Ok(Self {
+        let mut btf = Self {
             bytes,
             strings,
             types,
-        })
+            names: Vec::new(),
+        };
+        btf.names = btf.index_names();
+        Ok(btf)
     }
 
     /// Finds a member by its path, such as `sock.__sk_common.skc_family`. Anonymous structures
@@ -280,14 +248,19 @@ impl Btf {
             .next()
     }
 
-    /// Whether the kernel has a tracepoint of this name that `tp_btf` programs attach to: such
-    /// a tracepoint leaves a typedef named `btf_trace_` and its name.
+    /// Whether the kernel has a tracepoint of this name that `tp_btf` programs attach to.
     #[must_use]
     pub fn has_tracepoint(&self, name: &str) -> bool {
+        self.tracepoint(name).is_some()
+    }
+
+    /// The number of what an attachment to this tracepoint refers to: a typedef named
+    /// `btf_trace_` and the tracepoint's name.
+    #[must_use]
+    pub fn tracepoint(&self, name: &str) -> Option<u32> {
         let name = format!("btf_trace_{name}");
         self.named(&name, |found| found.kind == kind::TYPEDEF)
             .next()
-            .is_some()
     }
 
     fn composites(&self, name: &str) -> impl Iterator<Item = u32> {
@@ -295,10 +268,29 @@ impl Btf {
     }
 
     fn named(&self, name: &str, wanted: fn(Type) -> bool) -> impl Iterator<Item = u32> {
-        (1u32..).zip(&self.types).filter_map(move |(number, _)| {
+        let hash = hash(name.as_bytes());
+        let first = self.names.partition_point(|(other, _)| *other < hash);
+        let rest = self.names.get(first..).unwrap_or_default();
+        let same = rest.iter().take_while(move |(other, _)| *other == hash);
+        same.filter_map(move |&(_, number)| {
             let found = self.type_by_number(number)?;
             (wanted(found) && self.is_named(found.name, name)).then_some(number)
         })
+    }
+
+    fn index_names(&self) -> Vec<(u32, u32)> {
+        let numbered = (1u32..).zip(&self.types);
+        let entries = numbered.filter_map(|(number, _)| {
+            let found = self.type_by_number(number)?;
+            let by_name = found.is_composite()
+                || (found.kind == kind::FUNCTION || found.kind == kind::TYPEDEF);
+            let name = by_name.then(|| self.string(found.name))??;
+            (!name.is_empty()).then(|| (hash(name), number))
+        });
+        let mut names: Vec<_> = entries.collect();
+        names.shrink_to_fit();
+        names.sort_unstable();
+        names
     }
 
     fn member_of(&self, number: u32, members: &str, path: &str) -> Result<Member, BtfError> {
@@ -453,10 +445,22 @@ impl Btf {
     }
 
     fn is_named(&self, name: u32, wanted: &str) -> bool {
-        let strings = self.bytes.get(self.strings.clone()).unwrap_or_default();
-        let rest = strings.get(name as usize..).unwrap_or_default();
+        let rest = self.strings_from(name);
         rest.strip_prefix(wanted.as_bytes())
             .is_some_and(|rest| rest.first() == Some(&0))
+    }
+
+    /// The string at a place of the string section; `None` where it does not end in time.
+    fn string(&self, at: u32) -> Option<&[u8]> {
+        let rest = self.strings_from(at);
+        let rest = rest.get(..NAME_LIMIT).unwrap_or(rest);
+        let end = rest.iter().position(|byte| *byte == 0)?;
+        rest.get(..end)
+    }
+
+    fn strings_from(&self, at: u32) -> &[u8] {
+        let strings = self.bytes.get(self.strings.clone()).unwrap_or_default();
+        strings.get(at as usize..).unwrap_or_default()
     }
 
     fn word(&self, at: usize) -> Result<u32, BtfError> {
@@ -467,59 +471,9 @@ impl Btf {
     }
 }
 
-/// Finds where each type of the section starts, and proves that all of them fit.
-fn index_types(bytes: &[u8], section: std::ops::Range<usize>) -> Result<Vec<u32>, BtfError> {
-    // Types of a kernel take about 25 bytes each; the rest of the capacity is given back.
-    let mut types = Vec::with_capacity(section.len() / 24);
-    let mut at = section.start;
-    while at < section.end {
-        let malformed = |what| BtfError::Malformed { offset: at, what };
-        let found = type_at(bytes, at).ok_or_else(|| malformed("a type ends past the file"))?;
-        let extra = match found.kind {
-            kind::POINTER
-            | kind::FORWARD
-            | kind::TYPEDEF
-            | kind::VOLATILE
-            | kind::CONST
-            | kind::RESTRICT
-            | kind::FUNCTION
-            | kind::FLOAT
-            | kind::TYPE_TAG => 0,
-            kind::INT | kind::VARIABLE | kind::DECLARATION_TAG => 4,
-            kind::ARRAY => 12,
-            kind::STRUCT | kind::UNION | kind::SECTION | kind::ENUM64 => 12 * found.count,
-            kind::ENUM | kind::PROTOTYPE => 8 * found.count,
-            _ => return Err(malformed("a type of an unknown kind")),
-        };
-        let end = at + TYPE_LENGTH + extra;
-        if end > section.end {
-            return Err(malformed("a type ends past its section"));
-        }
-        types.push(u32::try_from(at).map_err(|_| malformed("the file is too long"))?);
-        at = end;
-    }
-    types.shrink_to_fit();
-    Ok(types)
-}
-
-fn type_at(bytes: &[u8], at: usize) -> Option<Type> {
-    let info = u32_at(bytes, at.checked_add(4)?)?;
-    Some(Type {
-        at,
-        name: u32_at(bytes, at)?,
-        kind: u8::try_from((info >> 24) & 0x1f).ok()?,
-        count: (info & 0xffff) as usize,
-        flag: info >> 31 == 1,
-        operand: u32_at(bytes, at.checked_add(8)?)?,
+/// FNV-1a: spreads names well enough, and costs little.
+fn hash(name: &[u8]) -> u32 {
+    name.iter().fold(0x811c_9dc5, |hash: u32, byte| {
+        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
     })
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    let (value, _) = bytes.get(at..)?.split_first_chunk()?;
-    Some(u16::from_le_bytes(*value))
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    let (value, _) = bytes.get(at..)?.split_first_chunk()?;
-    Some(u32::from_le_bytes(*value))
 }

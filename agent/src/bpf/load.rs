@@ -6,18 +6,19 @@ use std::{io, num::NonZero, thread};
 use aya::{
     Ebpf, EbpfError, EbpfLoader, Pod,
     maps::{Array, ArrayOfMaps, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf},
-    programs::{BtfTracePoint, FExit, Iter, Program, ProgramError},
+    programs::{
+        BtfTracePoint, FExit, Iter, Program, ProgramError, fexit::FExitLink,
+        tp_btf::BtfTracePointLink,
+    },
 };
 use wirespan_ebpf::{
     MAX_RINGS, offsets::KernelOffsets, records::cause, stats::KernelStats, syscalls::TABLE_SIZE,
 };
 
 use super::{
-    btf::{Btf, BtfError},
     object::{self, ObjectError},
-    offsets::{self, OffsetsError},
     ring::Rings,
-    support::HookSet,
+    support::{Chosen, HookSet},
     syscalls, unix_sockets,
 };
 
@@ -32,12 +33,6 @@ pub enum LoadError {
     /// The agent's own object is not usable.
     #[error(transparent)]
     Object(#[from] ObjectError),
-    /// The kernel's type information cannot be read.
-    #[error(transparent)]
-    Btf(#[from] BtfError),
-    /// A member that the programs need is missing.
-    #[error(transparent)]
-    Offsets(#[from] OffsetsError),
     /// The kernel's type information could not be read by the loader.
     #[error("the kernel's BTF cannot be read: {0}")]
     LoaderBtf(#[from] aya::BtfError),
@@ -66,6 +61,19 @@ pub enum LoadError {
     Rings(#[source] io::Error),
 }
 
+impl LoadError {
+    /// The kernel does not have the function that a program is for.
+    fn is_missing_function(&self) -> bool {
+        let Self::Program { source, .. } = self else {
+            return false;
+        };
+        matches!(
+            **source,
+            ProgramError::Btf(aya::BtfError::UnknownBtfTypeName { .. })
+        )
+    }
+}
+
 /// The offsets as bytes for the loader.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
@@ -85,8 +93,16 @@ unsafe impl Pod for StatsBytes {}
 /// The programs at work.
 pub struct Kernel {
     ebpf: Ebpf,
+    links: Vec<Link>,
     stats: PerCpuArray<MapData, StatsBytes>,
     verdicts: HashMap<MapData, u64, u8>,
+}
+
+/// An attachment; dropping it detaches.
+#[expect(dead_code, reason = "held for what dropping them does")]
+enum Link {
+    Tracepoint(BtfTracePointLink),
+    Trampoline(FExitLink),
 }
 
 /// What one program cost the verifier.
@@ -104,9 +120,9 @@ impl Kernel {
     /// # Errors
     ///
     /// See [`LoadError`]; nothing stays in the kernel then.
-    pub fn load(hooks: HookSet) -> Result<(Self, Rings), LoadError> {
+    pub fn load(chosen: &Chosen) -> Result<(Self, Rings), LoadError> {
         let object = object::embedded()?;
-        let offsets = OffsetsBytes(offsets::resolve(&Btf::from_kernel()?)?);
+        let offsets = OffsetsBytes(chosen.offsets);
         let count = ring_count();
         let size = (RING_BYTES / count).max(page_size());
         let mut ebpf = load_maps(object, &offsets, count, size)?;
@@ -115,10 +131,11 @@ impl Kernel {
         let verdicts = HashMap::try_from(take_map(&mut ebpf, "VERDICTS")?)?;
         let mut kernel = Self {
             ebpf,
+            links: Vec::new(),
             stats,
             verdicts,
         };
-        kernel.attach(hooks)?;
+        kernel.attach(chosen.hooks)?;
         kernel.mark_unix_sockets()?;
         Ok((kernel, Rings::new(rings).map_err(LoadError::Rings)?))
     }
@@ -147,6 +164,13 @@ impl Kernel {
                 ] {
                     self.attach_trampoline(name, &btf)?;
                 }
+                for name in ["tcp_sendpage", "unix_stream_sendpage"] {
+                    // Gone since Linux 6.5, where sendfile calls `tcp_sendmsg`.
+                    match self.attach_trampoline(name, &btf) {
+                        Err(error) if error.is_missing_function() => {}
+                        attached => attached?,
+                    }
+                }
             }
         }
         let refused = |source| LoadError::Program {
@@ -164,7 +188,9 @@ impl Kernel {
         };
         let program: &mut BtfTracePoint = self.program(name)?;
         program.load(name, btf).map_err(refused)?;
-        program.attach().map_err(refused)?;
+        let link = program.attach().map_err(refused)?;
+        let link = program.take_link(link).map_err(refused)?;
+        self.links.push(Link::Tracepoint(link));
         Ok(())
     }
 
@@ -175,7 +201,9 @@ impl Kernel {
         };
         let program: &mut FExit = self.program(name)?;
         program.load(name, btf).map_err(refused)?;
-        program.attach().map_err(refused)?;
+        let link = program.attach().map_err(refused)?;
+        let link = program.take_link(link).map_err(refused)?;
+        self.links.push(Link::Trampoline(link));
         Ok(())
     }
 
@@ -216,6 +244,11 @@ impl Kernel {
     /// That of the map.
     pub fn ignore(&mut self, connection: u64) -> Result<(), LoadError> {
         Ok(self.verdicts.insert(connection, 1, 0)?)
+    }
+
+    /// Stops capture; rings and counters stay readable.
+    pub fn detach(&mut self) {
+        self.links.clear();
     }
 
     /// The counters of all CPUs, added up.

@@ -13,7 +13,7 @@ use super::btf::{Btf, BtfError};
 mod tests;
 
 /// Why the running kernel's structures do not fit.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum OffsetsError {
     /// Members are missing, ambiguous or of another size than the programs load.
     #[error("this kernel's structures are not as expected: {}", list(.problems))]
@@ -24,7 +24,7 @@ pub enum OffsetsError {
 }
 
 /// What is wrong with one member.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum MemberProblem {
     /// It was not found.
     #[error(transparent)]

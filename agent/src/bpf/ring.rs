@@ -42,15 +42,15 @@ impl Rings {
         Ok(Self { rings, wake_ups })
     }
 
-    /// Sleeps until a ring fills up, at most for `limit`.
+    /// Sleeps until a ring fills up, at most for [`DRAIN_INTERVAL`].
     ///
     /// # Errors
     ///
     /// That of `epoll_wait`, interruption by a signal aside.
-    pub fn wait(&self, limit: Duration) -> io::Result<()> {
+    pub fn wait(&self) -> io::Result<()> {
         let limit = Timespec {
-            tv_sec: limit.as_secs().try_into().unwrap_or(i64::MAX),
-            tv_nsec: limit.subsec_nanos().into(),
+            tv_sec: 0,
+            tv_nsec: DRAIN_INTERVAL.subsec_nanos().into(),
         };
         let mut events = [epoll::Event {
             flags: epoll::EventFlags::empty(),

@@ -2,4 +2,7 @@
 //! Knows no OTLP, no IO.
 #![forbid(unsafe_code)]
 
+pub mod http;
+pub mod ids;
 pub mod model;
+pub mod w3c;

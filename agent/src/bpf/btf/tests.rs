@@ -128,7 +128,7 @@ fn sample() -> Vec<u8> {
         &[
             ("__sk_common", common, 0),
             ("sk_socket", pointer, 32 * 8),
-            ("sk_shutdown", byte, 2 << 24 | 40 * 8),
+            ("sk_shutdown", byte, (2 << 24) | (40 * 8)),
             ("sk_plain", word, 44 * 8),
         ],
     );
@@ -327,7 +327,7 @@ proptest! {
         to.string("sock");
         for word in types {
             // Small numbers make references to other types and plausible kinds likely.
-            to.words(&[word, word << 24 | word % 4, word]);
+            to.words(&[word, (word << 24) | (word % 4), word]);
         }
         ask_everything(to.finish());
     }

@@ -29,7 +29,7 @@ fn registers_of_x86_are_where_debuggers_expect_them() {
     let offsets = resolve(&Btf::from_kernel().unwrap()).unwrap();
     assert_eq!(offsets.regs_syscall, 120);
     assert_eq!(offsets.regs_return, 80);
-    assert_eq!(offsets.regs_argument, [112, 104, 96, 56]);
+    assert_eq!(offsets.regs_argument, [112, 104, 96, 56, 72]);
     assert_eq!(offsets.regs_argument_compat, [40, 88, 96]);
 }
 

@@ -1,0 +1,150 @@
+//! An exchange on its way to become a span, and what is remembered of it for a while after.
+
+use std::sync::Arc;
+
+use compact_str::CompactString;
+
+use super::carrier::Thread;
+use crate::{
+    clock::{KernelTime, WallOffset},
+    span::{
+        model::{Parent, Resource, SpanId, TraceId},
+        w3c::TraceContext,
+    },
+    stream::exchange::{Connection, ExchangeId, Finished, Opened, Role},
+};
+
+/// How a span's parent was found: `wirespan.parent.source`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ParentSource {
+    /// A `traceparent` header names it.
+    Header,
+    /// It is the other end of the same connection.
+    Connection,
+    /// The thread that made the call was serving it.
+    Thread,
+    /// No parent is known.
+    None,
+}
+
+impl ParentSource {
+    /// The attribute's value.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Header => "header",
+            Self::Connection => "connection",
+            Self::Thread => "thread",
+            Self::None => "none",
+        }
+    }
+}
+
+/// Who a span is. Does not change once it is decided, as children may have left already; only a
+/// parent that turns out to be lost is dropped.
+#[derive(Clone, Debug)]
+pub(super) struct Identity {
+    pub(super) trace_id: TraceId,
+    pub(super) span_id: SpanId,
+    pub(super) flags: u8,
+    pub(super) state: CompactString,
+    pub(super) parent: Option<Parent>,
+    pub(super) source: ParentSource,
+    /// The parent, when it was observed on this host.
+    pub(super) local_parent: Option<ExchangeId>,
+    /// One for all spans of a trace on this host, so that the clock's corrections cannot
+    /// reorder them.
+    pub(super) offset: WallOffset,
+}
+
+/// What a span is made of.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) opened: Box<Opened>,
+    pub(super) resource: Arc<Resource>,
+    pub(super) finished: Option<Box<Finished>>,
+}
+
+/// An exchange.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub(super) connection: Arc<Connection>,
+    pub(super) position: u64,
+    pub(super) thread: Thread,
+    pub(super) started: KernelTime,
+    pub(super) head_ended: KernelTime,
+    pub(super) ended: Option<KernelTime>,
+    /// It ended, and without a whole response.
+    pub(super) failed: bool,
+    /// It will make no span.
+    pub(super) lost: bool,
+    /// The same request at the other end of its connection.
+    pub(super) partner: Option<ExchangeId>,
+    /// By the other end: a client started no later, a server ended no later.
+    pub(super) bound: Option<KernelTime>,
+    /// What its own header says.
+    pub(super) context: Option<TraceContext>,
+    pub(super) identity: Option<Identity>,
+    /// Exchanges that wait for its identity.
+    pub(super) waiters: Vec<ExchangeId>,
+    /// Nothing that could bound its times is still to come.
+    pub(super) settled: bool,
+    /// Taken when it becomes a span.
+    pub(super) held: Option<Held>,
+}
+
+impl Exchange {
+    pub(super) fn new(
+        opened: Box<Opened>,
+        resource: Arc<Resource>,
+        context: Option<TraceContext>,
+    ) -> Self {
+        Self {
+            connection: Arc::clone(&opened.connection),
+            position: opened.position,
+            thread: Thread {
+                tgid: opened.tgid,
+                tid: opened.tid,
+            },
+            started: opened.started,
+            head_ended: opened.head_ended,
+            ended: None,
+            failed: false,
+            lost: false,
+            partner: None,
+            bound: None,
+            context,
+            identity: None,
+            waiters: Vec::new(),
+            settled: false,
+            held: Some(Held {
+                opened,
+                resource,
+                finished: None,
+            }),
+        }
+    }
+
+    pub(super) fn role(&self) -> Role {
+        self.connection.role
+    }
+
+    /// It can become a span.
+    pub(super) fn is_ready(&self) -> bool {
+        self.settled && self.identity.is_some() && self.held.is_some()
+    }
+
+    /// It has ended, and is no span yet.
+    pub(super) fn is_held(&self) -> bool {
+        self.ended.is_some() && self.held.is_some()
+    }
+
+    /// Whether a client exchange (this) and a server exchange of the same key and position can be
+    /// one request. Unix sockets' keys are addresses, which are used again; so unless a client
+    /// gave up over TCP, both must have been open at one time.
+    pub(super) fn can_be_request_of(&self, server: &Self) -> bool {
+        let gave_up = self.failed && self.connection.addresses.is_some();
+        let not_before = gave_up || self.ended.is_none_or(|ended| ended >= server.started);
+        not_before && server.ended.is_none_or(|ended| ended >= self.started)
+    }
+}
