@@ -9,6 +9,7 @@ use super::{
     exchange::{Activity, ExchangeError, ExchangeId, Finished, Role},
     identity::Identity,
     pipeline::{Pending, Pipeline},
+    requests::measurable,
     side::{Side, Sync},
     table::Limits,
 };
@@ -87,6 +88,10 @@ struct Closing {
 }
 
 /// State of one connection.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are independent of each other"
+)]
 #[derive(Debug)]
 pub(super) struct Conn {
     pub(super) identity: Identity,
@@ -105,6 +110,8 @@ pub(super) struct Conn {
     pub(super) is_http: bool,
     /// The client sends requests before it has the responses to earlier ones.
     pub(super) is_pipelined: bool,
+    /// Records were lost at any time.
+    has_losses: bool,
     /// Records are missing since the last one in the direction of responses.
     unresolved: bool,
     pub(super) handed_over: bool,
@@ -130,6 +137,7 @@ impl Conn {
             opened: false,
             is_http: false,
             is_pipelined: false,
+            has_losses: false,
             unresolved: false,
             handed_over: false,
             bad_turns: 0,
@@ -192,12 +200,12 @@ impl Conn {
 
     fn arrival<'a>(&mut self, data: &DataRecord, payload: &'a [u8], missing: u32) -> Arrival<'a> {
         let way = usize::from(data.direction & 1);
-        self.unresolved |= missing > 0;
+        self.note_missing(missing);
         // The opening record, always number 1, is no data.
         let lost = missing.saturating_sub(u32::from(!self.opened));
         self.opened = true;
         let starts = data.turn > self.turn && lost == data.turn - self.turn - 1;
-        let gap = self.gap(way, data.position, missing);
+        let gap = self.gap(way, data.position);
         Arrival {
             way,
             time: KernelTime(data.time),
@@ -216,11 +224,17 @@ impl Conn {
         }
     }
 
+    fn note_missing(&mut self, missing: u32) {
+        self.unresolved |= missing > 0;
+        self.has_losses |= missing > 0;
+    }
+
     /// Bytes missing before a position. A receive that also finds the peer's FIN makes TCP count
     /// one more, which is no byte (`tcp_recvmsg_locked`, all kernels).
-    fn gap(&self, way: usize, position: u64, missing: u32) -> u64 {
+    /// Where records were lost, the one may be a byte.
+    fn gap(&self, way: usize, position: u64) -> u64 {
         match self.sides[way].missing(position) {
-            1 if way == RECEIVE && missing == 0 && !self.identity.is_unix => 0,
+            1 if way == RECEIVE && !self.has_losses && !self.identity.is_unix => 0,
             gap => gap,
         }
     }
@@ -311,7 +325,9 @@ impl Conn {
             Some((_, RECEIVE)) => {
                 self.responses_over(arrival.gap, None, arrival.time, cx);
             }
-            Some(_) => self.requests_over(cx),
+            Some(_) => {
+                self.requests_over(arrival.gap, cx);
+            }
             None => {}
         }
         if self.identity.is_unix {
@@ -335,14 +351,17 @@ impl Conn {
         cx: &mut Context<'_>,
     ) -> Fate {
         let time = KernelTime(close.time);
-        self.unresolved |= missing > 0;
+        self.note_missing(missing);
         if close.how == close_how::SEND_SHUT {
             match self.ways() {
                 Some((_, SEND)) => {
-                    let gap = self.gap(SEND, close.position[SEND], missing);
+                    let gap = self.gap(SEND, close.position[SEND]);
                     self.responses_over(gap, None, time, cx);
                 }
-                Some(_) => self.requests_over(cx),
+                Some((request, _)) => {
+                    let gap = self.gap(request, close.position[request]);
+                    self.requests_over(gap, cx);
+                }
                 None => {}
             }
             return Fate::Keep;
@@ -350,10 +369,10 @@ impl Conn {
         let Some((request, response)) = self.ways() else {
             return Fate::Gone;
         };
-        let gap = self.gap(request, close.position[request], missing);
-        self.count_rest(close.turn, gap, missing, cx);
+        let gap = self.gap(request, close.position[request]);
+        self.count_rest(close.turn, gap, cx);
         let error = error_of(close.error);
-        let gap = self.gap(response, close.position[response], missing);
+        let gap = self.gap(response, close.position[response]);
         if response == RECEIVE && !self.pipeline.is_empty() && !self.unresolved {
             self.closing = Some(Closing {
                 time,
@@ -366,15 +385,38 @@ impl Conn {
         Fate::Gone
     }
 
-    /// No more of any request will come.
-    fn requests_over(&mut self, cx: &mut Context<'_>) {
+    /// No more of any request will come; `gap` bytes of requests were moved since the last record.
+    /// Whether they all are accounted for.
+    fn requests_over(&mut self, gap: u64, cx: &mut Context<'_>) -> bool {
         let Some((request, _)) = self.ways() else {
-            return;
+            return true;
         };
-        if self.sides[request].sync != Sync::Out {
-            self.sides[request].lose();
-            self.request_whole(cx);
+        let side = &mut self.sides[request];
+        let sync = side.sync;
+        let in_head = side.reader.is_in_head();
+        let in_body = side.reader.is_in_body();
+        let skipped = side.reader.skip(gap);
+        let inside = gap == 0 || (in_body && is_inside(skipped, gap));
+        side.lose();
+        if sync == Sync::Out {
+            return false;
         }
+        if (in_body || sync == Sync::Turn)
+            && let Some(newest) = self.pipeline.newest()
+        {
+            match skipped {
+                Skipped::Within => newest.request_body = newest.request_body.saturating_add(gap),
+                Skipped::Complete { consumed } => newest.request_body += consumed,
+                Skipped::Lost => {
+                    newest.gap_bytes = newest.gap_bytes.saturating_add(measurable(gap));
+                }
+            }
+        }
+        if in_head && !inside {
+            self.count_lost(1, Loss::Gap, cx);
+        }
+        self.request_whole(cx);
+        inside
     }
 
     /// No more of any response will come: what is open ends here. `gap` bytes of responses were
@@ -391,7 +433,7 @@ impl Conn {
         };
         let lost = self.unresolved && gap > 0;
         let side = &mut self.sides[response];
-        let last = side.last;
+        let moved = side.last;
         let by_end = side.sync == Sync::Turn || side.reader.is_until_close();
         let whole = if by_end {
             error.is_none()
@@ -407,7 +449,7 @@ impl Conn {
                 oldest.response_body = oldest.response_body.saturating_add(gap);
                 oldest.gap_bytes = oldest.gap_bytes.saturating_add(gap);
             }
-            self.response_whole(last, cx);
+            self.response_whole(moved, cx);
         }
         if lost {
             self.lose_pending(Loss::Gap, cx);
@@ -469,7 +511,7 @@ impl Conn {
 
     /// The agent stops.
     pub(super) fn stop(&mut self, now: KernelTime, cx: &mut Context<'_>) {
-        self.count_rest(self.turn, 0, 0, cx);
+        self.count_rest(self.turn, 0, cx);
         let idle = |last| now.since(last) >= TURN_IDLE_AT_STOP;
         if self.in_turn().is_some_and(idle) {
             self.turn_over(true, cx);
@@ -482,31 +524,21 @@ impl Conn {
 
     /// Requests up to turn `turns` of which no reader saw anything. `gap` bytes of requests were
     /// moved since the last record.
-    fn count_rest(&mut self, turns: u32, gap: u64, missing: u32, cx: &mut Context<'_>) {
-        let Some((request, _)) = self.ways() else {
-            return;
-        };
+    fn count_rest(&mut self, turns: u32, gap: u64, cx: &mut Context<'_>) {
         // Nothing was ever read, and records are missing: for all that is known these were
         // requests. A connection that was judged not to be HTTP is not here any more.
-        let unread = missing > 0 && self.bad_turns == 0 && !self.identity.is_old;
-        if !self.is_http && !unread {
+        let unread = self.has_losses && self.bad_turns == 0 && !self.identity.is_old;
+        if self.identity.role.is_none() || (!self.is_http && !unread) {
             return;
         }
-        let side = &mut self.sides[request];
-        if side.sync == Sync::In {
-            let in_head = side.reader.is_in_head();
-            if gap == 0 || (side.reader.is_in_body() && is_inside(side.reader.skip(gap), gap)) {
-                return;
-            }
-            if in_head {
-                self.count_lost(1, Loss::Gap, cx);
-            }
+        if self.requests_over(gap, cx) {
+            return;
         }
         let parity = self.parity.unwrap_or(1);
-        let last = turns.saturating_sub(u32::from(turns % 2 != parity));
-        let lost = (i64::from(last) - self.accounted(parity)) / 2;
-        self.count_lost(u64::try_from(lost).unwrap_or(0), Loss::Gap, cx);
-        self.request_turn = Some(last);
+        let newest = turns.saturating_sub(u32::from(turns % 2 != parity));
+        let count = (i64::from(newest) - self.accounted(parity)) / 2;
+        self.count_lost(u64::try_from(count).unwrap_or(0), Loss::Gap, cx);
+        self.request_turn = Some(newest);
     }
 
     /// The last turn of requests that is accounted for, or the number that the one before the
@@ -568,7 +600,7 @@ impl Conn {
         {
             let time = *time;
             if let Some(pending) = self.pipeline.pop() {
-                finish(pending, time, None, cx);
+                finish(&pending, time, None, cx);
             }
         }
     }
@@ -576,8 +608,8 @@ impl Conn {
     fn fail_pending(&mut self, error: ExchangeError, time: KernelTime, cx: &mut Context<'_>) {
         while let Some(pending) = self.pipeline.pop() {
             match pending.response_ended {
-                Some(ended) => finish(pending, ended, None, cx),
-                None => finish(pending, time, Some(error), cx),
+                Some(ended) => finish(&pending, ended, None, cx),
+                None => finish(&pending, time, Some(error), cx),
             }
         }
     }
@@ -625,7 +657,12 @@ fn error_of(number: u32) -> Option<ExchangeError> {
     }
 }
 
-fn finish(pending: Pending, ended: KernelTime, error: Option<ExchangeError>, cx: &mut Context<'_>) {
+fn finish(
+    pending: &Pending,
+    ended: KernelTime,
+    error: Option<ExchangeError>,
+    cx: &mut Context<'_>,
+) {
     let Some(id) = pending.id else {
         return;
     };

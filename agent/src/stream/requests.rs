@@ -197,7 +197,10 @@ impl Conn {
         let in_body = reader.is_in_body();
         let skipped = reader.skip(arrival.gap);
         if in_body && is_inside(skipped, arrival.gap) {
-            self.add_to_newest(arrival.gap);
+            if let Some(newest) = self.pipeline.newest() {
+                // In which turn these bytes were is not known.
+                newest.request_body = newest.request_body.saturating_add(arrival.gap);
+            }
             if skipped != Skipped::Within {
                 self.request_whole(cx);
             }

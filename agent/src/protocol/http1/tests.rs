@@ -301,9 +301,9 @@ fn interim_responses_and_tunnels() {
         seen[..],
         [
             Seen::Interim(25),
-            Seen::Interim(54),
+            Seen::Interim(56),
             Seen::Response(204, ..),
-            Seen::Complete(72)
+            Seen::Complete(74)
         ]
     ));
     let seen = response(b"HTTP/1.1 101 x\r\n\r\n\x81\x05");

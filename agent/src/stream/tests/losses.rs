@@ -7,6 +7,9 @@ use proptest::{collection::vec, prelude::*};
 use super::script::{Entry, Player, Script};
 use crate::stream::exchange::{Finished, Opened};
 
+/// Longer than any connection is kept after its close.
+const LATER: u64 = 10_000_000_000;
+
 /// What is said in one exchange.
 #[derive(Clone, Debug)]
 struct Said {
@@ -157,7 +160,7 @@ proptest! {
         let (script, truths) = play_all(server, &all, &cuts, true);
         let mut player = Player::new();
         player.play(&script.entries);
-        player.drain(script.now());
+        player.drain(script.now() + LATER);
         let opened = player.opened();
         let told: Vec<_> = player.finished().iter().map(|one| told(&opened, one)).collect();
         prop_assert_eq!(told, truths);
@@ -193,6 +196,7 @@ proptest! {
             player.play([entry]);
             player.drain(script.now());
         }
+        player.drain(script.now() + LATER);
         let opened = player.opened();
         for finished in player.finished() {
             let told = told(&opened, finished);
@@ -218,7 +222,7 @@ proptest! {
         }
         let mut player = Player::new();
         player.play(&entries);
-        player.drain(script.now());
+        player.drain(script.now() + LATER);
         let opened = player.opened();
         let told: Vec<_> = player.finished().iter().map(|one| told(&opened, one)).collect();
         prop_assert_eq!(told, truths);
