@@ -5,7 +5,9 @@ use std::sync::Arc;
 use wirespan_ebpf::records::direction;
 
 use super::{
-    connection::{Arrival, Conn, Context, is_inside, next_id},
+    accounts::next_id,
+    connection::{Arrival, Conn, Context},
+    ends::is_inside,
     exchange::{Activity, Opened},
     pipeline::Pending,
     side::Sync,

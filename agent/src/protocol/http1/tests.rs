@@ -1,5 +1,7 @@
 //! Messages of RFC 9112 and hostile ones.
 
+use std::fmt::Write as _;
+
 use proptest::{collection::vec, prelude::*};
 
 use super::{
@@ -388,7 +390,7 @@ fn stream() -> impl Strategy<Value = Vec<u8>> {
         vec(1usize..20, 0..4).prop_map(|chunks| {
             let mut text = "PUT /d HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned();
             for chunk in chunks {
-                text += &format!("{chunk:x};e=1\r\n{}\r\n", "\n".repeat(chunk));
+                write!(text, "{chunk:x};e=1\r\n{}\r\n", "\n".repeat(chunk)).unwrap();
             }
             text + "0\r\nTrailer: 1\r\n\r\n"
         }),

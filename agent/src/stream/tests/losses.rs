@@ -149,7 +149,7 @@ fn told(opened: &[&Opened], finished: &Finished) -> Truth {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn nothing_lost_is_all_exchanges(
@@ -201,7 +201,14 @@ proptest! {
         for finished in player.finished() {
             let told = told(&opened, finished);
             prop_assert_eq!(finished.error, None);
-            prop_assert!(truths.contains(&told), "{:?} of {:?}", told, truths);
+            let is_told = |truth: &Truth| {
+                // The size of a message whose head was cut is not known, and says so.
+                let sizes = finished.truncated || (truth.2, truth.3) == (told.2, told.3);
+                let rest = (&truth.0, truth.1, truth.4, truth.5);
+                sizes && rest == (&told.0, told.1, told.4, told.5)
+            };
+            prop_assert!(truths.iter().any(is_told), "{:?} of {:?}", told, truths);
+            prop_assert!(!finished.truncated || finished.gap_bytes > 0);
         }
         prop_assert_eq!(player.finished().len() as u64 + player.lost(), truths.len() as u64);
     }
