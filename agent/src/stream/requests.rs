@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     metrics::counters::{Flow, Loss},
-    protocol::http1::{Answering, CutHead, Event, Invalid, RequestHead, Skipped},
+    protocol::http1::{Answering, CutHead, Event, RequestHead, Skipped},
 };
 
 impl Conn {
@@ -93,8 +93,8 @@ impl Conn {
                     read = true;
                 }
                 Event::Complete => self.request_whole(cx),
-                Event::Invalid(invalid) => {
-                    self.request_invalid(invalid, read, anew, arrival, cx);
+                Event::Invalid(_) => {
+                    self.request_invalid(read, anew, arrival, cx);
                     return read;
                 }
                 _ => {
@@ -154,7 +154,6 @@ impl Conn {
 
     fn request_invalid(
         &mut self,
-        _invalid: Invalid,
         read: bool,
         anew: bool,
         arrival: &Arrival<'_>,
