@@ -35,7 +35,7 @@ impl Origin {
         // TCP sequence numbers have 32 bits, the addresses of unix sockets have no SYN.
         let send = match syn {
             0 => self.send_base,
-            syn => u64::from((self.send_base.wrapping_add(syn)) as u32),
+            syn => self.send_base.wrapping_add(syn) & u64::from(u32::MAX),
         };
         Some(match role {
             Role::Client => ConnectionKey {

@@ -2,7 +2,9 @@
 //! requests with responses. Drives the pure parsers of `protocol`; knows no eBPF, no spans.
 #![forbid(unsafe_code)]
 
+mod accounts;
 mod connection;
+mod ends;
 pub mod exchange;
 mod identity;
 mod pipeline;

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use wirespan_ebpf::records::direction;
 
 use super::{
-    connection::{Arrival, Conn, Context, is_inside, next_id},
+    accounts::next_id,
+    connection::{Arrival, Conn, Context},
+    ends::is_inside,
     exchange::{Activity, Opened},
     pipeline::Pending,
     side::Sync,
 };
 use crate::{
     metrics::counters::{Flow, Loss},
-    protocol::http1::{Answering, CutHead, Event, Invalid, RequestHead, Skipped},
+    protocol::http1::{Answering, CutHead, Event, RequestHead, Skipped},
 };
 
 impl Conn {
@@ -91,8 +93,8 @@ impl Conn {
                     read = true;
                 }
                 Event::Complete => self.request_whole(cx),
-                Event::Invalid(invalid) => {
-                    self.request_invalid(invalid, read, anew, arrival, cx);
+                Event::Invalid(_) => {
+                    self.request_invalid(read, anew, arrival, cx);
                     return read;
                 }
                 _ => {
@@ -152,7 +154,6 @@ impl Conn {
 
     fn request_invalid(
         &mut self,
-        _invalid: Invalid,
         read: bool,
         anew: bool,
         arrival: &Arrival<'_>,
@@ -197,7 +198,10 @@ impl Conn {
         let in_body = reader.is_in_body();
         let skipped = reader.skip(arrival.gap);
         if in_body && is_inside(skipped, arrival.gap) {
-            self.add_to_newest(arrival.gap);
+            if let Some(newest) = self.pipeline.newest() {
+                // In which turn these bytes were is not known.
+                newest.request_body = newest.request_body.saturating_add(arrival.gap);
+            }
             if skipped != Skipped::Within {
                 self.request_whole(cx);
             }

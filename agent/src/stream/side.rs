@@ -46,10 +46,7 @@ impl Side {
     pub(super) fn missing(&self, position: u64) -> u64 {
         match self.position {
             None => 0,
-            Some(expected) => match position.checked_sub(expected) {
-                Some(gap) => gap,
-                None => u64::MAX,
-            },
+            Some(expected) => position.checked_sub(expected).unwrap_or(u64::MAX),
         }
     }
 

@@ -1,1 +1,6 @@
-//! Tests.
+//! Scripted connections, played as the kernel would record them.
+
+mod ends;
+mod exchanges;
+mod losses;
+mod script;

@@ -52,6 +52,9 @@ pub fn like_request(bytes: &[u8]) -> Likeness {
     if fits { Likeness::Partly } else { Likeness::No }
 }
 
+/// Beginning of a status line; `d` stands for a digit.
+const STATUS_LINE: &[u8] = b"HTTP/1.d ddd";
+
 /// Whether `bytes` can be the beginning of a response.
 #[must_use]
 pub fn like_response(bytes: &[u8]) -> Likeness {
@@ -62,11 +65,13 @@ pub fn like_response(bytes: &[u8]) -> Likeness {
             Err(_) => Likeness::No,
         };
     }
-    const SHAPE: &[u8] = b"HTTP/1.d ddd";
-    let fits = bytes.iter().zip(SHAPE).all(|(byte, shape)| match shape {
-        b'd' => byte.is_ascii_digit(),
-        _ => byte == shape,
-    });
+    let fits = bytes
+        .iter()
+        .zip(STATUS_LINE)
+        .all(|(byte, shape)| match shape {
+            b'd' => byte.is_ascii_digit(),
+            _ => byte == shape,
+        });
     if fits { Likeness::Partly } else { Likeness::No }
 }
 

@@ -1,0 +1,150 @@
+//! What came of each request of a connection: whole, failed, or lost and counted. Knows no bytes.
+
+use super::{
+    connection::{Conn, Context},
+    exchange::{Activity, ExchangeError, ExchangeId, Finished, Role},
+    pipeline::Pending,
+};
+use crate::{
+    clock::KernelTime,
+    metrics::counters::{Flow, Loss},
+};
+
+impl Conn {
+    /// Requests up to turn `turns` of which no reader saw anything. `gap` bytes of requests were
+    /// moved since the last record.
+    pub(super) fn count_rest(&mut self, turns: u32, gap: u64, cx: &mut Context<'_>) {
+        // Nothing was ever read, and records are missing: for all that is known these were
+        // requests. A connection that was judged not to be HTTP is not here any more.
+        let unread = self.has_losses && self.bad_turns == 0 && !self.identity.is_old;
+        if self.identity.role.is_none() || (!self.is_http && !unread) {
+            return;
+        }
+        if self.requests_over(gap, cx) {
+            return;
+        }
+        let parity = self.parity.unwrap_or(1);
+        let newest = turns.saturating_sub(u32::from(turns % 2 != parity));
+        let count = (i64::from(newest) - self.accounted(parity)) / 2;
+        self.count_lost(u64::try_from(count).unwrap_or(0), Loss::Gap, cx);
+        self.request_turn = Some(newest);
+    }
+
+    /// The last turn of requests that is accounted for, or the number that the one before the
+    /// first would have.
+    pub(super) fn accounted(&self, parity: u32) -> i64 {
+        match (self.request_turn, parity) {
+            (Some(turn), _) => turn.into(),
+            (None, 1) if self.first_is_rest => 1,
+            (None, 1) => -1,
+            (None, _) => 0,
+        }
+    }
+
+    /// Turn `turn` of requests was read; those since the last one were not, if the reader had to
+    /// start anew. Otherwise they held nothing or parts of the same request.
+    pub(super) fn account(&mut self, turn: u32, anew: bool, cx: &mut Context<'_>) {
+        if anew {
+            let lost = (i64::from(turn) - self.accounted(turn % 2)) / 2 - 1;
+            self.count_lost(u64::try_from(lost).unwrap_or(0), Loss::Gap, cx);
+        }
+        self.request_turn = Some(turn);
+    }
+
+    pub(super) fn count_lost(&self, count: u64, reason: Loss, cx: &Context<'_>) {
+        if count == 0 {
+            return;
+        }
+        let flow = match self.identity.role {
+            Some(Role::Client) => Flow::ClientExchangesLost,
+            _ => Flow::ServerExchangesLost,
+        };
+        cx.counters.add(flow, count);
+        cx.counters.lose(reason, count);
+    }
+
+    /// The newest request is whole.
+    pub(super) fn request_whole(&mut self, cx: &mut Context<'_>) {
+        if let Some(newest) = self.pipeline.newest() {
+            newest.request_done = true;
+        }
+        self.settle(cx);
+    }
+
+    /// The oldest request's response is whole.
+    pub(super) fn response_whole(&mut self, time: KernelTime, cx: &mut Context<'_>) {
+        if let Some(oldest) = self.pipeline.oldest() {
+            oldest.response_ended = Some(time);
+        }
+        self.settle(cx);
+    }
+
+    /// Ends the exchanges that are whole. A response may come before its request is.
+    pub(super) fn settle(&mut self, cx: &mut Context<'_>) {
+        while let Some(Pending {
+            request_done: true,
+            response_ended: Some(time),
+            ..
+        }) = self.pipeline.oldest()
+        {
+            let time = *time;
+            if let Some(pending) = self.pipeline.pop() {
+                finish(&pending, time, None, cx);
+            }
+        }
+    }
+
+    pub(super) fn fail_pending(
+        &mut self,
+        error: ExchangeError,
+        time: KernelTime,
+        cx: &mut Context<'_>,
+    ) {
+        while let Some(pending) = self.pipeline.pop() {
+            match pending.response_ended {
+                Some(ended) => finish(&pending, ended, None, cx),
+                None => finish(&pending, time, Some(error), cx),
+            }
+        }
+    }
+
+    pub(super) fn lose_oldest(&mut self, reason: Loss, cx: &mut Context<'_>) {
+        if let Some(Pending { id: Some(id), .. }) = self.pipeline.pop() {
+            cx.out.push(Activity::Lost(id));
+            self.count_lost(1, reason, cx);
+        }
+    }
+
+    pub(super) fn lose_pending(&mut self, reason: Loss, cx: &mut Context<'_>) {
+        while !self.pipeline.is_empty() {
+            self.lose_oldest(reason, cx);
+        }
+    }
+}
+
+fn finish(
+    pending: &Pending,
+    ended: KernelTime,
+    error: Option<ExchangeError>,
+    cx: &mut Context<'_>,
+) {
+    let Some(id) = pending.id else {
+        return;
+    };
+    cx.out.push(Activity::Finished(Box::new(Finished {
+        id,
+        response: pending.response,
+        request_body: pending.request_body,
+        response_body: pending.response_body,
+        ended,
+        error,
+        truncated: pending.request_cut || pending.response_cut,
+        gap_bytes: pending.gap_bytes,
+    })));
+}
+
+/// The next exchange's number.
+pub(super) fn next_id(cx: &mut Context<'_>) -> ExchangeId {
+    *cx.exchanges += 1;
+    ExchangeId(*cx.exchanges)
+}

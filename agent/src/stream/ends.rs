@@ -1,0 +1,256 @@
+//! How a connection ends, at once or by halves, and what that makes of what is open.
+
+use wirespan_ebpf::records::{CloseRecord, close_how};
+
+use super::{
+    connection::{Arrival, Conn, Context, Fate, RECEIVE, SEND},
+    exchange::ExchangeError,
+    requests::measurable,
+    side::Sync,
+};
+use crate::{clock::KernelTime, metrics::counters::Loss, protocol::http1::Skipped};
+
+/// A response whose end cannot be told from its bytes is over when its turn was silent for this
+/// long. A response that pauses longer is cut there, so it is not short.
+const TURN_IDLE: u64 = 5_000_000_000;
+
+/// The same when the agent stops.
+const TURN_IDLE_AT_STOP: u64 = 1_000_000_000;
+
+/// What a closed TCP connection has received can still be read for a while.
+const CLOSE_GRACE: u64 = 1_000_000_000;
+
+/// The connection is closed, but not all that it received may have been read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Closing {
+    time: KernelTime,
+    error: Option<ExchangeError>,
+    /// Wait for what is pending, for as long as it takes.
+    patient: bool,
+}
+
+impl Conn {
+    pub(super) fn end_of_stream(&mut self, arrival: &Arrival<'_>, cx: &mut Context<'_>) {
+        match self.ways() {
+            Some((_, RECEIVE)) => {
+                self.responses_over(arrival.gap, None, arrival.time, cx);
+            }
+            Some(_) => {
+                self.requests_over(arrival.gap, cx);
+            }
+            None => {}
+        }
+        if self.identity.is_unix {
+            self.peer_left(arrival.time, true);
+        }
+    }
+
+    /// The peer of a unix socket is gone, or sends no more.
+    pub(super) fn peer_left(&mut self, time: KernelTime, patient: bool) {
+        self.closing.get_or_insert(Closing {
+            time,
+            error: None,
+            patient,
+        });
+    }
+
+    pub(super) fn close(
+        &mut self,
+        close: &CloseRecord,
+        missing: u32,
+        cx: &mut Context<'_>,
+    ) -> Fate {
+        let time = KernelTime(close.time);
+        self.note_missing(missing);
+        if close.how == close_how::SEND_SHUT {
+            match self.ways() {
+                Some((_, SEND)) => {
+                    let gap = self.gap(SEND, close.position[SEND]);
+                    self.responses_over(gap, None, time, cx);
+                }
+                Some((request, _)) => {
+                    let gap = self.gap(request, close.position[request]);
+                    self.requests_over(gap, cx);
+                }
+                None => {}
+            }
+            return Fate::Keep;
+        }
+        let Some((request, response)) = self.ways() else {
+            return Fate::Gone;
+        };
+        let gap = self.gap(request, close.position[request]);
+        self.count_rest(close.turn, gap, cx);
+        let error = error_of(close.error);
+        let gap = self.gap(response, close.position[response]);
+        if response == RECEIVE && !self.pipeline.is_empty() && !self.unresolved {
+            self.closing = Some(Closing {
+                time,
+                error,
+                patient: false,
+            });
+            return Fate::Keep;
+        }
+        self.responses_over(gap, error, time, cx);
+        Fate::Gone
+    }
+
+    /// No more of any request will come; `gap` bytes of requests were moved since the last record.
+    /// Whether they all are accounted for.
+    pub(super) fn requests_over(&mut self, gap: u64, cx: &mut Context<'_>) -> bool {
+        let Some((request, _)) = self.ways() else {
+            return true;
+        };
+        let side = &mut self.sides[request];
+        let sync = side.sync;
+        let in_head = side.reader.is_in_head();
+        let in_body = side.reader.is_in_body();
+        let skipped = side.reader.skip(gap);
+        let inside = gap == 0 || (in_body && is_inside(skipped, gap));
+        side.lose();
+        if sync == Sync::Out {
+            return false;
+        }
+        if (in_body || sync == Sync::Turn)
+            && let Some(newest) = self.pipeline.newest()
+        {
+            match skipped {
+                Skipped::Within => newest.request_body = newest.request_body.saturating_add(gap),
+                Skipped::Complete { consumed } => newest.request_body += consumed,
+                Skipped::Lost => {
+                    newest.gap_bytes = newest.gap_bytes.saturating_add(measurable(gap));
+                }
+            }
+        }
+        if in_head && !inside {
+            self.count_lost(1, Loss::Gap, cx);
+        }
+        self.request_whole(cx);
+        inside
+    }
+
+    /// No more of any response will come: what is open ends here. `gap` bytes of responses were
+    /// moved since the last record.
+    pub(super) fn responses_over(
+        &mut self,
+        gap: u64,
+        error: Option<ExchangeError>,
+        time: KernelTime,
+        cx: &mut Context<'_>,
+    ) {
+        let Some((_, response)) = self.ways() else {
+            return;
+        };
+        let lost = self.unresolved && gap > 0;
+        let side = &mut self.sides[response];
+        let moved = side.last;
+        let by_end = side.sync == Sync::Turn || side.reader.is_until_close();
+        let whole = if by_end {
+            error.is_none()
+        } else {
+            side.sync == Sync::In
+                && side.reader.is_in_body()
+                && matches!(side.reader.skip(gap), Skipped::Complete { .. })
+        };
+        side.lose();
+        if !lost && whole {
+            if let Some(oldest) = self.pipeline.oldest() {
+                oldest.request_done = true;
+                oldest.response_body = oldest.response_body.saturating_add(gap);
+                oldest.gap_bytes = oldest.gap_bytes.saturating_add(gap);
+            }
+            self.response_whole(moved, cx);
+        }
+        if lost {
+            self.lose_pending(Loss::Gap, cx);
+        } else {
+            self.fail_pending(error.unwrap_or(ExchangeError::Closed), time, cx);
+        }
+    }
+
+    /// The process that used the connection last is gone.
+    pub(super) fn process_exited(&mut self, time: KernelTime, cx: &mut Context<'_>) -> Fate {
+        let until_close = self
+            .ways()
+            .is_some_and(|(_, response)| self.sides[response].reader.is_until_close());
+        if until_close {
+            // Its exit is what ends the response.
+            self.responses_over(0, None, time, cx);
+        }
+        self.fail_pending(ExchangeError::ProcessExited, time, cx);
+        if self.identity.is_unix {
+            Fate::Gone
+        } else {
+            Fate::Keep
+        }
+    }
+
+    /// Whether time alone can change it.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.closing.is_some() || self.in_turn().is_some()
+    }
+
+    /// When the last bytes of a response moved whose end only the turn's end tells.
+    pub(super) fn in_turn(&self) -> Option<KernelTime> {
+        let (_, response) = self.ways()?;
+        let side = &self.sides[response];
+        (side.sync == Sync::Turn).then_some(side.last)
+    }
+
+    /// Time has passed.
+    pub(super) fn tick(&mut self, now: KernelTime, cx: &mut Context<'_>) -> Fate {
+        if self
+            .in_turn()
+            .is_some_and(|last| now.since(last) >= TURN_IDLE)
+        {
+            self.turn_over(true, cx);
+        }
+        let Some(closing) = self.closing else {
+            return Fate::Keep;
+        };
+        let due = now.since(closing.time.max(self.last)) >= CLOSE_GRACE;
+        if due && !closing.patient {
+            self.responses_over(0, closing.error, closing.time, cx);
+        }
+        if self.pipeline.is_empty() && due {
+            Fate::Gone
+        } else {
+            Fate::Keep
+        }
+    }
+
+    /// The agent stops.
+    pub(super) fn stop(&mut self, now: KernelTime, cx: &mut Context<'_>) {
+        self.count_rest(self.turn, 0, cx);
+        let idle = |last| now.since(last) >= TURN_IDLE_AT_STOP;
+        if self.in_turn().is_some_and(idle) {
+            self.turn_over(true, cx);
+        }
+        match self.closing {
+            Some(closing) => self.responses_over(0, closing.error, closing.time, cx),
+            None => self.fail_pending(ExchangeError::AgentStopped, now, cx),
+        }
+    }
+}
+
+/// Whether bytes that were passed over belonged to the message that was being read, all of them.
+pub(super) fn is_inside(skipped: Skipped, count: u64) -> bool {
+    match skipped {
+        Skipped::Within => true,
+        Skipped::Complete { consumed } => consumed == count,
+        Skipped::Lost => false,
+    }
+}
+
+/// Numbers of errors are those of every architecture Linux has but alpha, mips, parisc and sparc.
+fn error_of(number: u32) -> Option<ExchangeError> {
+    const EPIPE: u32 = 32;
+    const ECONNRESET: u32 = 104;
+    const ETIMEDOUT: u32 = 110;
+    match number {
+        0 => None,
+        EPIPE | ECONNRESET => Some(ExchangeError::Reset),
+        ETIMEDOUT => Some(ExchangeError::TimedOut),
+        _ => Some(ExchangeError::Closed),
+    }
+}
