@@ -36,7 +36,7 @@ pub(crate) fn test(options: &Options) -> Result<()> {
     let mut needs = vec![Need::Build, Need::EndToEnd];
     if options.only.is_none() {
         needs.push(Need::Lint);
-        if !options.no_vm {
+        if !options.no_vm && vm::unavailable().is_none() {
             needs.push(Need::Vm);
         }
     }
@@ -122,6 +122,10 @@ fn other_kernels(tally: &mut Tally, options: &Options) {
     }
     if options.no_vm {
         tally.skipped("other kernels", "--no-vm was given");
+        return;
+    }
+    if let Some(reason) = vm::unavailable() {
+        tally.skipped("other kernels", reason);
         return;
     }
     for kernel in vm::KERNELS {
