@@ -13,6 +13,7 @@ use crate::bpf::support::HooksChoice;
 use crate::cli::{Exporter, LogLevel, RunArgs};
 
 mod filters;
+pub mod otel_env;
 #[cfg(test)]
 mod tests;
 

@@ -160,6 +160,12 @@ impl<W: Write> Console<W> {
         self.draw(all)
     }
 
+    /// Spans that were taken and are not drawn yet.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.spans
+    }
+
     /// Draws the older half.
     fn draw_oldest(&mut self) -> io::Result<()> {
         let mut firsts: Vec<_> = self.held.values().map(|trace| trace.first).collect();

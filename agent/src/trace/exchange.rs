@@ -14,6 +14,10 @@ use crate::{
     stream::exchange::{Connection, ExchangeId, Finished, Opened, Role},
 };
 
+/// Nanoseconds for which a sender may be kept from its hook: its peer runs first, on the same CPU,
+/// and may even have answered by then.
+const PREEMPTED: u64 = 20_000_000;
+
 /// How a span's parent was found: `wirespan.parent.source`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ParentSource {
@@ -140,11 +144,16 @@ impl Exchange {
     }
 
     /// Whether a client exchange (this) and a server exchange of the same key and position can be
-    /// one request. Unix sockets' keys are addresses, which are used again; so unless a client
-    /// gave up over TCP, both must have been open at one time.
+    /// one request. A TCP connection's key is not used again; a unix socket's is an address, which
+    /// is, so both must have been open at about one time.
     pub(super) fn can_be_request_of(&self, server: &Self) -> bool {
-        let gave_up = self.failed && self.connection.addresses.is_some();
-        let not_before = gave_up || self.ended.is_none_or(|ended| ended >= server.started);
-        not_before && server.ended.is_none_or(|ended| ended >= self.started)
+        let is_unix = self.connection.addresses.is_none();
+        let over_before = self.ended.is_some_and(|ended| ended < server.started);
+        let begun_after = |ended| self.started.since(ended) > PREEMPTED;
+        if is_unix {
+            !over_before && !server.ended.is_some_and(begun_after)
+        } else {
+            self.failed || !over_before
+        }
     }
 }

@@ -1,1 +1,527 @@
+use std::{net::SocketAddr, sync::Arc};
 
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    clock::KernelTime,
+    span::model::Value,
+    stream::exchange::{Connection, ExchangeId, ResponseHead},
+};
+
+struct Case {
+    role: Role,
+    method: &'static str,
+    target: String,
+    headers: Vec<(HeaderName, CompactString)>,
+    peer: Option<SocketAddr>,
+    status: Option<u16>,
+    error: Option<ExchangeError>,
+}
+
+fn case(role: Role, target: &str, headers: &[(HeaderName, &str)]) -> Case {
+    Case {
+        role,
+        method: "GET",
+        target: target.to_owned(),
+        headers: headers
+            .iter()
+            .map(|(name, value)| (*name, (*value).into()))
+            .collect(),
+        peer: Some("10.0.0.7:8080".parse().unwrap()),
+        status: Some(200),
+        error: None,
+    }
+}
+
+fn client(target: &str, headers: &[(HeaderName, &str)]) -> Case {
+    case(Role::Client, target, headers)
+}
+
+fn server(target: &str, headers: &[(HeaderName, &str)]) -> Case {
+    case(Role::Server, target, headers)
+}
+
+impl Case {
+    fn describe(&self) -> Description {
+        self.describe_with(&HttpConventions::default())
+    }
+
+    fn describe_with(&self, conventions: &HttpConventions) -> Description {
+        let opened = Opened {
+            id: ExchangeId(1),
+            connection: Arc::new(Connection {
+                id: 1,
+                role: self.role,
+                key: None,
+                addresses: self.peer.map(|peer| Addresses {
+                    local: "10.0.0.1:80".parse().unwrap(),
+                    peer,
+                }),
+            }),
+            tgid: 1,
+            tid: 1,
+            position: 0,
+            started: KernelTime(1),
+            head_ended: KernelTime(1),
+            request: Arc::new(RequestHead {
+                method: self.method.into(),
+                target: self.target.as_str().into(),
+                version: HttpVersion::Http11,
+                headers: self.headers.clone(),
+            }),
+        };
+        let finished = Finished {
+            id: ExchangeId(1),
+            response: self.status.map(|status| ResponseHead {
+                status,
+                version: HttpVersion::Http11,
+            }),
+            request_body: 3,
+            response_body: 12,
+            ended: KernelTime(2),
+            error: self.error,
+            truncated: false,
+            gap_bytes: 0,
+        };
+        describe(conventions, &opened, &finished)
+    }
+
+    fn get(&self, key: &str) -> Option<String> {
+        get(&self.describe(), key)
+    }
+}
+
+fn get(description: &Description, key: &str) -> Option<String> {
+    let (_, value) = description
+        .attributes
+        .iter()
+        .find(|(name, _)| *name == key)?;
+    Some(match value {
+        Value::Str(text) => text.to_string(),
+        Value::Int(number) => number.to_string(),
+        Value::Bool(flag) => flag.to_string(),
+        Value::List(list) => list.join(","),
+    })
+}
+
+fn some(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+#[test]
+fn client_span() {
+    let description = client("/a/b?q=1", &[(HeaderName::Host, "shop.example:8443")]).describe();
+    assert_eq!(description.name, "GET");
+    assert_eq!(description.status, Status::Unset);
+    let expected = [
+        ("http.request.method", "GET"),
+        ("server.address", "shop.example"),
+        ("server.port", "8443"),
+        ("url.full", "http://shop.example:8443/a/b?q=1"),
+        ("network.protocol.version", "1.1"),
+        ("network.peer.address", "10.0.0.7"),
+        ("network.peer.port", "8080"),
+        ("http.response.status_code", "200"),
+        ("http.request.body.size", "3"),
+        ("http.response.body.size", "12"),
+    ];
+    for (key, value) in expected {
+        assert_eq!(get(&description, key), some(value), "{key}");
+    }
+    assert_eq!(description.attributes.len(), expected.len());
+}
+
+#[test]
+fn server_span() {
+    let headers = [
+        (HeaderName::Host, "shop.example"),
+        (HeaderName::UserAgent, "curl/8"),
+    ];
+    let description = server("/a/b?q=1", &headers).describe();
+    let expected = [
+        ("http.request.method", "GET"),
+        ("url.scheme", "http"),
+        ("url.path", "/a/b"),
+        ("url.query", "q=1"),
+        ("server.address", "shop.example"),
+        ("server.port", "80"),
+        ("client.address", "10.0.0.7"),
+        ("user_agent.original", "curl/8"),
+        ("network.protocol.version", "1.1"),
+        ("network.peer.address", "10.0.0.7"),
+        ("network.peer.port", "8080"),
+        ("http.response.status_code", "200"),
+        ("http.request.body.size", "3"),
+        ("http.response.body.size", "12"),
+    ];
+    for (key, value) in expected {
+        assert_eq!(get(&description, key), some(value), "{key}");
+    }
+    assert_eq!(description.attributes.len(), expected.len());
+}
+
+#[test]
+fn unknown_methods() {
+    for method in ["GeT", "get", "PROPFIND", "G"] {
+        let mut case = server("/", &[]);
+        case.method = method;
+        assert_eq!(case.describe().name, "HTTP");
+        assert_eq!(case.get("http.request.method"), some("_OTHER"));
+        assert_eq!(case.get("http.request.method_original"), some(method));
+    }
+}
+
+#[test]
+fn known_methods_are_replaced_as_a_whole() {
+    let conventions = HttpConventions::with_known_methods(" PROPFIND , GeT");
+    let mut case = server("/", &[]);
+    assert_eq!(case.describe_with(&conventions).name, "HTTP");
+    case.method = "PROPFIND";
+    assert_eq!(case.describe_with(&conventions).name, "PROPFIND");
+    for unset in ["", " ", ","] {
+        let default = HttpConventions::with_known_methods(unset);
+        assert_eq!(
+            default.known_methods,
+            HttpConventions::default().known_methods
+        );
+    }
+}
+
+#[test]
+fn status_rules() {
+    use Role::{Client, Server};
+    use Status::{Error, Unset};
+    let cases = [
+        (Server, Some(101), None, Unset, None),
+        (Server, Some(302), None, Unset, None),
+        (Server, Some(404), None, Unset, None),
+        (Server, Some(499), None, Unset, None),
+        (Server, Some(500), None, Error, some("500")),
+        (Server, Some(799), None, Error, some("799")),
+        (Client, Some(399), None, Unset, None),
+        (Client, Some(404), None, Error, some("404")),
+        (Client, Some(503), None, Error, some("503")),
+        (
+            Client,
+            None,
+            Some(ExchangeError::Reset),
+            Error,
+            some("connection_reset"),
+        ),
+        (
+            Server,
+            None,
+            Some(ExchangeError::Closed),
+            Error,
+            some("connection_closed"),
+        ),
+        (
+            Client,
+            Some(200),
+            Some(ExchangeError::TimedOut),
+            Error,
+            some("timeout"),
+        ),
+        (
+            Server,
+            Some(404),
+            Some(ExchangeError::ProcessExited),
+            Error,
+            some("process_exited"),
+        ),
+        (
+            Server,
+            None,
+            Some(ExchangeError::AgentStopped),
+            Error,
+            some("agent_stopped"),
+        ),
+        (
+            Client,
+            Some(500),
+            Some(ExchangeError::Reset),
+            Error,
+            some("500"),
+        ),
+    ];
+    for (role, status, error, expected, error_type) in cases {
+        let case = Case {
+            status,
+            error,
+            ..case(role, "/", &[])
+        };
+        let name = format!("{role:?} {status:?} {error:?}");
+        assert_eq!(case.describe().status, expected, "{name}");
+        assert_eq!(case.get("error.type"), error_type, "{name}");
+        let code = status.map(|status| status.to_string());
+        assert_eq!(case.get("http.response.status_code"), code, "{name}");
+    }
+}
+
+#[test]
+fn client_server_address() {
+    use HeaderName::Host;
+    // Host header, address, port, URL
+    let cases: &[(&str, Option<&str>, &str, &str, &str)] = &[
+        (
+            "/x",
+            Some("a.example"),
+            "a.example",
+            "80",
+            "http://a.example/x",
+        ),
+        (
+            "/x",
+            Some("a.example:80"),
+            "a.example",
+            "80",
+            "http://a.example:80/x",
+        ),
+        ("/x", Some("[::1]:81"), "::1", "81", "http://[::1]:81/x"),
+        (
+            "/x",
+            Some("[2001:db8::1]"),
+            "2001:db8::1",
+            "80",
+            "http://[2001:db8::1]/x",
+        ),
+        ("/x", Some("a:bad"), "a", "80", "http://a/x"),
+        ("/x", Some("a:70000"), "a", "80", "http://a/x"),
+        ("/x", Some(""), "10.0.0.7", "8080", "http://10.0.0.7:8080/x"),
+        ("/x", None, "10.0.0.7", "8080", "http://10.0.0.7:8080/x"),
+        (
+            "http://b.example/y?z",
+            Some("proxy"),
+            "b.example",
+            "80",
+            "http://b.example/y?z",
+        ),
+        (
+            "https://b.example",
+            Some("proxy"),
+            "b.example",
+            "443",
+            "https://b.example/",
+        ),
+        (
+            "http://b.example?z=1",
+            Some("proxy"),
+            "b.example",
+            "80",
+            "http://b.example/?z=1",
+        ),
+        (
+            "http://u:p@b.example:81/y",
+            None,
+            "b.example",
+            "81",
+            "http://REDACTED:REDACTED@b.example:81/y",
+        ),
+        (
+            "http://u@b.example/y",
+            None,
+            "b.example",
+            "80",
+            "http://REDACTED:REDACTED@b.example/y",
+        ),
+        ("/x#frag", Some("a"), "a", "80", "http://a/x"),
+        ("*", Some("a"), "a", "80", "http://a"),
+    ];
+    for (target, host, address, port, url) in cases {
+        let headers: Vec<_> = host.iter().map(|host| (Host, *host)).collect();
+        let case = client(target, &headers);
+        assert_eq!(
+            case.get("server.address"),
+            some(address),
+            "{target} {host:?}"
+        );
+        assert_eq!(case.get("server.port"), some(port), "{target} {host:?}");
+        assert_eq!(case.get("url.full"), some(url), "{target} {host:?}");
+    }
+}
+
+#[test]
+fn connect_names_its_target() {
+    let mut case = client("b.example:443", &[(HeaderName::Host, "proxy")]);
+    case.method = "CONNECT";
+    assert_eq!(case.get("server.address"), some("b.example"));
+    assert_eq!(case.get("server.port"), some("443"));
+    assert_eq!(case.get("url.full"), some("http://b.example:443"));
+}
+
+#[test]
+fn secrets_in_queries_are_redacted() {
+    let cases = [
+        ("sig=abc", "sig=REDACTED"),
+        (
+            "a=1&X-Amz-Signature=abc&b=2",
+            "a=1&X-Amz-Signature=REDACTED&b=2",
+        ),
+        (
+            "AWSAccessKeyId=1&Signature=2",
+            "AWSAccessKeyId=REDACTED&Signature=REDACTED",
+        ),
+        ("X-Goog-Signature=1=2", "X-Goog-Signature=REDACTED"),
+        (
+            "X-Amz-Credential=&X-Amz-Security-Token=t",
+            "X-Amz-Credential=REDACTED&X-Amz-Security-Token=REDACTED",
+        ),
+        ("Sig=abc&sig&asig=1", "Sig=abc&sig&asig=1"),
+    ];
+    for (query, expected) in cases {
+        let target = format!("/p?{query}");
+        let url = client(&target, &[(HeaderName::Host, "h")]).get("url.full");
+        assert_eq!(url, Some(format!("http://h/p?{expected}")));
+        assert_eq!(server(&target, &[]).get("url.query"), some(expected));
+    }
+}
+
+#[test]
+fn server_target_parts() {
+    let cases = [
+        ("/", "/", None),
+        ("/p?", "/p", None),
+        ("/p?a?b", "/p", Some("a?b")),
+        ("/a//b/%2F", "/a//b/%2F", None),
+        ("http://h/p?q", "/p", Some("q")),
+        ("http://h", "/", None),
+        ("/p?u=http://x/", "/p", Some("u=http://x/")),
+        ("*", "*", None),
+    ];
+    for (target, path, query) in cases {
+        let case = server(target, &[]);
+        assert_eq!(case.get("url.path"), some(path), "{target}");
+        assert_eq!(case.get("url.query"), query.map(str::to_owned), "{target}");
+    }
+}
+
+#[test]
+fn forwarded_headers() {
+    use HeaderName::{Forwarded, Host, XForwardedFor, XForwardedHost, XForwardedProto};
+    let header = r#"For="[2001:db8:cafe::17]:4711";Proto=HTTPS;host="shop.example:8443", for=10.1.1.1;proto=http"#;
+    let all = [
+        (Host, "internal:1"),
+        (XForwardedFor, "192.0.2.1"),
+        (XForwardedHost, "other.example"),
+        (XForwardedProto, "http"),
+        (Forwarded, header),
+    ];
+    let check = |headers: &[(HeaderName, &str)], expected: [&str; 4]| {
+        let case = server("/", headers);
+        let keys = [
+            "url.scheme",
+            "server.address",
+            "server.port",
+            "client.address",
+        ];
+        for (key, value) in keys.iter().zip(expected) {
+            assert_eq!(case.get(key), some(value), "{key} {headers:?}");
+        }
+    };
+    check(&all, ["https", "shop.example", "8443", "2001:db8:cafe::17"]);
+    check(&all[..4], ["http", "other.example", "80", "192.0.2.1"]);
+    check(&all[..1], ["http", "internal", "1", "10.0.0.7"]);
+    check(
+        &[
+            (XForwardedProto, "https, http"),
+            (XForwardedHost, "a.example, b"),
+            (XForwardedFor, "2001:db8::5, 10.0.0.1"),
+        ],
+        ["https", "a.example", "443", "2001:db8::5"],
+    );
+    check(
+        &[
+            (Host, "h"),
+            (Forwarded, "for=unknown"),
+            (XForwardedFor, "203.0.113.9:1234"),
+        ],
+        ["http", "h", "80", "203.0.113.9"],
+    );
+    check(
+        &[
+            (Forwarded, "by=1.1.1.1"),
+            (Forwarded, r#"for=_secret;host="a\"b,c;d""#),
+            (XForwardedProto, "<script>"),
+        ],
+        ["http", "a\"b,c;d", "80", "_secret"],
+    );
+}
+
+#[test]
+fn unix_sockets_have_no_addresses() {
+    let mut case = server("/", &[(HeaderName::Host, "localhost")]);
+    case.peer = None;
+    assert_eq!(case.get("network.transport"), some("unix"));
+    assert_eq!(case.get("network.peer.address"), None);
+    assert_eq!(case.get("client.address"), None);
+    case.role = Role::Client;
+    assert_eq!(case.get("url.full"), some("http://localhost/"));
+}
+
+#[test]
+fn what_is_missing_is_said() {
+    let case = server("/", &[]);
+    assert_eq!(case.get("wirespan.truncated"), None);
+    let mut attributes = Attributes(Vec::new());
+    let finished = Finished {
+        id: ExchangeId(1),
+        response: None,
+        request_body: 0,
+        response_body: 9,
+        ended: KernelTime(1),
+        error: None,
+        truncated: true,
+        gap_bytes: 7,
+    };
+    sizes(&finished, &mut attributes);
+    let expected: Vec<Attribute> = vec![
+        ("http.request.body.size", 0.into()),
+        ("wirespan.truncated", true.into()),
+        ("wirespan.gap_bytes", 7.into()),
+    ];
+    assert_eq!(attributes.0, expected);
+}
+
+#[test]
+fn values_are_bounded() {
+    let long = format!("/{}", "é".repeat(5000));
+    let path = server(&long, &[]).get("url.path").unwrap();
+    assert!(path.len() <= VALUE_LIMIT && path.len() >= VALUE_LIMIT - 1);
+    let redacted = format!("/?{}&sig=secret", "a".repeat(VALUE_LIMIT - 9));
+    assert!(
+        !server(&redacted, &[])
+            .get("url.query")
+            .unwrap()
+            .contains("sec")
+    );
+}
+
+proptest! {
+    #[test]
+    fn foreign_bytes_do_not_panic(
+        is_client: bool,
+        target in "\\PC{0,40}|(http|x)://[a@:\\[\\]/?#é.]{0,20}|/[?#&=sig]{0,10}",
+        host in "\\PC{0,20}|[\\[\\]:@a1]{0,10}",
+        forwarded in "\\PC{0,20}|((for|host|proto)=[\"\\\\;,a:\\[\\]]{0,8}[;,]?){0,4}",
+    ) {
+        use HeaderName::{Forwarded, Host, XForwardedFor, XForwardedHost};
+        let role = if is_client { Role::Client } else { Role::Server };
+        let headers = [(Host, &*host), (Forwarded, &forwarded), (XForwardedFor, &forwarded), (XForwardedHost, &host)];
+        let description = case(role, &target, &headers).describe();
+        let mut keys: Vec<_> = description.attributes.iter().map(|(key, _)| *key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        prop_assert_eq!(keys.len(), description.attributes.len(), "keys are unique");
+        prop_assert!(description.attributes.len() < ATTRIBUTES, "one allocation");
+        prop_assert!(["GET", "HTTP"].contains(&description.name.as_str()));
+    }
+
+    #[test]
+    fn credentials_never_leave(user in "[a-z]{6}", password in "[0-9]{6}", path in "[/a-z0-9.]{0,10}") {
+        let target = format!("http://{user}:{password}@h.example/{path}");
+        let case = client(&target, &[]);
+        let url = case.get("url.full").unwrap();
+        prop_assert_eq!(url, format!("http://REDACTED:REDACTED@h.example/{path}"));
+    }
+}

@@ -1,0 +1,3 @@
+module wirespan.invalid/programs
+
+go 1.19
