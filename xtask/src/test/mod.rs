@@ -5,6 +5,7 @@ mod libtest;
 mod licences;
 mod tally;
 mod tidy;
+mod verifier;
 
 use std::time::Duration;
 
@@ -64,6 +65,7 @@ pub(crate) fn test(options: &Options) -> Result<()> {
             tally.passed("build --release");
             if options.only.is_none() {
                 tally.check("the binary is static", || build::check_static(&agent));
+                tally.check("verifier", || verifier::print(&agent));
             }
             end_to_end(&mut tally, options);
             other_kernels(&mut tally, options);
