@@ -17,6 +17,7 @@ pub mod export;
 pub mod host;
 pub mod metrics;
 pub mod protocol;
+pub mod run;
 pub mod span;
 pub mod stream;
 pub mod trace;

@@ -74,6 +74,12 @@ counters! {
         ServerExchangesLost = "exchanges_lost_server",
         /// Requests sent by clients on this host that are known to have gone by unseen.
         ClientExchangesLost = "exchanges_lost_client",
+        /// The same, counted by the kernel programs for connections whose end they could not report.
+        KernelServerExchangesLost = "exchanges_lost_server_kernel",
+        /// The same for clients.
+        KernelClientExchangesLost = "exchanges_lost_client_kernel",
+        /// The same where it is not known which end it was.
+        KernelUnknownExchangesLost = "exchanges_lost_unknown_kernel",
         /// Bytes that traced sockets moved.
         BytesSeen = "bytes_seen",
         /// Bytes that were copied to the agent.
@@ -89,6 +95,25 @@ counters! {
         /// Spans that were dropped before or after a try to export them, added over exporters.
         ExportDropped = "export_dropped",
     }
+}
+
+impl Loss {
+    /// What is counted: the last word of the name.
+    #[must_use]
+    pub fn unit(self) -> &'static str {
+        self.name().rsplit('_').next().unwrap_or_default()
+    }
+}
+
+/// Requests that are known to have gone by unseen, by the role of the observed end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExchangesLost {
+    /// Received by servers on this host.
+    pub server: u64,
+    /// Sent by clients on this host.
+    pub client: u64,
+    /// Of connections whose role was never known.
+    pub unknown: u64,
 }
 
 /// All counters of one agent.
@@ -132,6 +157,18 @@ impl Counters {
     #[must_use]
     pub fn loss(&self, reason: Loss) -> u64 {
         self.losses[reason as usize].load(Ordering::Relaxed)
+    }
+
+    /// Exchanges lost so far: those that the agent counted and those that the kernel did.
+    #[must_use]
+    pub fn exchanges_lost(&self) -> ExchangesLost {
+        ExchangesLost {
+            server: self.flow(Flow::ServerExchangesLost)
+                + self.flow(Flow::KernelServerExchangesLost),
+            client: self.flow(Flow::ClientExchangesLost)
+                + self.flow(Flow::KernelClientExchangesLost),
+            unknown: self.flow(Flow::KernelUnknownExchangesLost),
+        }
     }
 
     /// What went through so far.

@@ -22,8 +22,8 @@ use crate::{
         support::{self, Support},
     },
     cli::RunArgs,
-    config::Config,
-    export::{Exporters, Target},
+    config::{Config, otel_env::otlp_settings},
+    export::{Exporters, Target, console::ConsoleOptions},
     metrics::{counters::Counters, otlp::SelfMetrics, summary::Summary},
 };
 use pipeline::Pipeline;
@@ -84,7 +84,6 @@ impl Agent {
         let signals = Signals::listen().context("cannot listen for signals")?;
         let counters = Arc::new(Counters::default());
         let chosen = support::choose(config.hooks, &Support::probe())?;
-        let targets = targets(&config)?;
         let (kernel, rings) = Kernel::load(&chosen)?;
         for program in kernel.programs() {
             tracing::debug!(
@@ -95,13 +94,12 @@ impl Agent {
         }
         let mut pipeline = Pipeline::new(&config, &counters)?;
         pipeline.backfill();
-        let exporters = Exporters::start(targets, Arc::clone(&counters))?;
+        let exporters = Exporters::start(targets(&config), &counters)?;
         let metrics = config
             .exporters
             .otlp
-            .then(|| SelfMetrics::start(Arc::clone(&counters)))
+            .then(|| SelfMetrics::start(Arc::clone(&counters), &pipeline.own_resource()))
             .flatten();
-        release_unused_memory();
         eprintln!("wirespan: tracing this host by {} hooks", chosen.hooks);
         Ok(Self {
             config,
@@ -152,7 +150,21 @@ impl Agent {
 }
 
 /// Where spans go, in the exporters' terms.
-fn targets(config: &Config) -> anyhow::Result<Vec<Target>> {
-    todo!()
+fn targets(config: &Config) -> Vec<Target> {
+    let wanted = config.exporters;
+    let mut targets = Vec::new();
+    if wanted.console {
+        targets.push(Target::Console(ConsoleOptions::detect(&std::io::stdout())));
+    }
+    if wanted.otlp_json {
+        targets.push(Target::OtlpJson);
+    }
+    if wanted.otlp {
+        let (settings, warnings) = otlp_settings(|name| std::env::var(name).ok());
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        targets.push(Target::Otlp(settings));
+    }
+    targets
 }
-

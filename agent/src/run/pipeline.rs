@@ -9,7 +9,7 @@ use crate::{
     export::Exporters,
     host::{CgroupTree, HostIdentity, ProcRoot, Processes},
     metrics::{self, counters::{Counters, Loss}, log::LossLog},
-    span::{http::HttpConventions, model::Span},
+    span::{http::HttpConventions, model::{Resource, Span}},
     stream::{
         Limits, Streams,
         exchange::{Activity, Addresses},
@@ -62,6 +62,11 @@ impl Pipeline {
     /// Learns of the processes that are older than the agent. The kernel's records flow already.
     pub(super) fn backfill(&mut self) {
         self.processes.backfill();
+    }
+
+    /// Who the agent itself is.
+    pub(super) fn own_resource(&mut self) -> Arc<Resource> {
+        self.processes.resource(std::process::id())
     }
 
     /// Everything that was written before now goes through all stages.
