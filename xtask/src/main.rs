@@ -2,6 +2,7 @@
 
 mod bench;
 mod build;
+mod held;
 mod run;
 mod setup;
 mod shell;

@@ -227,12 +227,20 @@ fn install_linker(compiler: &Compiler) -> Result<()> {
         .llvm_major()
         .context("`rustc -vV` names no LLVM version, so bpf-linker cannot be built to match it")?;
     let prefix = format!("/usr/lib/llvm-{llvm}");
-    if !Path::new(&prefix).join("bin/llvm-config").exists() {
-        install_packages(
-            &[&format!("llvm-{llvm}-dev"), "zlib1g-dev", "libzstd-dev"],
-            &format!("llvm-{llvm}-dev (what bpf-linker is built with)"),
-        )
-        .with_context(|| {
+    let llvm_package = format!("llvm-{llvm}-dev");
+    let wanted = [
+        (format!("{prefix}/bin/llvm-config"), llvm_package.as_str()),
+        ("/usr/include/zlib.h".to_owned(), "zlib1g-dev"),
+        ("/usr/include/zstd.h".to_owned(), "libzstd-dev"),
+    ];
+    let packages: Vec<&str> = wanted
+        .iter()
+        .filter(|(file, _)| !Path::new(file).exists())
+        .map(|(_, package)| *package)
+        .collect();
+    if !packages.is_empty() {
+        let reasons = format!("{} (what bpf-linker is built with)", packages.join(" "));
+        install_packages(&packages, &reasons).with_context(|| {
             format!("bpf-linker {version} needs LLVM {llvm}: install it, or bpf-linker itself")
         })?;
     }
@@ -241,7 +249,6 @@ fn install_linker(compiler: &Compiler) -> Result<()> {
     ));
     shell::run(
         shell::cargo()
-            .env(format!("LLVM_SYS_{llvm}1_PREFIX"), &prefix)
             .env("LLVM_PREFIX", &prefix)
             .args([
                 "install",

@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of what the programs do.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -58,16 +58,24 @@ pub(crate) fn display(command: &Command) -> String {
     shown
 }
 
-/// The first executable of this name on `PATH`, in the usual system folders or in Cargo's.
-///
-/// A user's `PATH` often lacks `/usr/sbin` (nginx, bpftool) and Cargo's `bin`.
+/// The first executable of this name in the folders of [`path`].
 pub(crate) fn which(program: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path)
-        .chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from))
-        .chain(cargo_home().map(|home| home.join("bin")))
+    folders()
         .map(|folder| folder.join(program))
         .find(|candidate| is_executable(candidate))
+}
+
+/// `PATH` with what it often lacks: the folders of nginx and bpftool, and Cargo's.
+pub(crate) fn path() -> Result<OsString> {
+    env::join_paths(folders()).context("PATH has a folder that it cannot hold")
+}
+
+fn folders() -> impl Iterator<Item = PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let path: Vec<PathBuf> = env::split_paths(&path).collect();
+    path.into_iter()
+        .chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from))
+        .chain(cargo_home().map(|home| home.join("bin")))
 }
 
 /// Cargo's own folder: `CARGO_HOME`, else `~/.cargo`.

@@ -1,16 +1,12 @@
 //! What the agent holds in the kernel: sizes of its maps, run times of its programs.
-//!
-//! Read from the descriptors of its process, so nobody else's programs are counted.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::process::Command;
 
 use anyhow::{Context, Result};
-use serde::Deserialize;
 
 use super::report::float;
-use crate::shell;
+use crate::held::{descriptors, program_names};
 
 const COUNTING: &str = "/proc/sys/kernel/bpf_stats_enabled";
 
@@ -68,19 +64,7 @@ pub(super) fn map_bytes(pid: u32) -> Result<u64> {
 
 /// The programs of a process, by their ids.
 pub(super) fn programs(pid: u32) -> Result<BTreeMap<u64, Runs>> {
-    #[derive(Deserialize)]
-    struct Program {
-        id: u64,
-        #[serde(default)]
-        name: String,
-    }
-    let bpftool = shell::which("bpftool").context("no bpftool")?;
-    let printed = shell::output(Command::new(bpftool).args(["-j", "prog", "show"]))?;
-    let shown: Vec<Program> = serde_json::from_str(&printed)?;
-    let names: BTreeMap<u64, String> = shown
-        .into_iter()
-        .map(|program| (program.id, program.name))
-        .collect();
+    let names = program_names()?;
     let mut programs = BTreeMap::new();
     for info in descriptors(pid)? {
         if let (Some(id), Some(time_ns), Some(count)) = (
@@ -125,38 +109,11 @@ pub(super) fn runs_between(before: &BTreeMap<u64, Runs>, after: &BTreeMap<u64, R
     runs
 }
 
-/// The numbers in `/proc/PID/fdinfo/*`.
-fn descriptors(pid: u32) -> Result<Vec<BTreeMap<String, u64>>> {
-    let folder = format!("/proc/{pid}/fdinfo");
-    let entries = fs::read_dir(&folder).with_context(|| format!("cannot read {folder}"))?;
-    Ok(entries
-        .filter_map(|entry| fs::read_to_string(entry.ok()?.path()).ok())
-        .map(|text| numbers(&text))
-        .collect())
-}
-
-/// Lines of the form `name:\tnumber`.
-fn numbers(text: &str) -> BTreeMap<String, u64> {
-    text.lines()
-        .filter_map(|line| {
-            let (name, value) = line.split_once(':')?;
-            Some((name.to_owned(), value.trim().parse().ok()?))
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{Runs, numbers, runs_between};
-
-    #[test]
-    fn reads_the_form_of_fdinfo() {
-        let info = numbers("pos:\t0\nprog_tag:\tab12\nmemlock:\t8192\nmap_id:\t7\n");
-        assert_eq!(info.get("memlock"), Some(&8192));
-        assert_eq!(info.get("prog_tag"), None);
-    }
+    use super::{Runs, runs_between};
 
     #[test]
     fn counts_only_what_ran_in_between() {

@@ -37,6 +37,7 @@ fn run_with(command: &mut Command, limit: Duration, mut on_line: impl FnMut(&str
     let shown = shell::display(command);
     let mut child = command
         .env("CARGO_TERM_COLOR", "never")
+        .env("PATH", shell::path()?)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()

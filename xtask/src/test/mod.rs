@@ -5,6 +5,7 @@ mod libtest;
 mod licences;
 mod tally;
 mod tidy;
+mod verifier;
 
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ pub(crate) fn test(options: &Options) -> Result<()> {
     let mut needs = vec![Need::Build, Need::EndToEnd];
     if options.only.is_none() {
         needs.push(Need::Lint);
-        if !options.no_vm {
+        if !options.no_vm && vm::unavailable().is_none() {
             needs.push(Need::Vm);
         }
     }
@@ -64,6 +65,11 @@ pub(crate) fn test(options: &Options) -> Result<()> {
             tally.passed("build --release");
             if options.only.is_none() {
                 tally.check("the binary is static", || build::check_static(&agent));
+                if shell::is_root() {
+                    tally.check("verifier", || verifier::print(&agent));
+                } else {
+                    tally.skipped("verifier", "needs root to load kernel programs");
+                }
             }
             end_to_end(&mut tally, options);
             other_kernels(&mut tally, options);
@@ -122,6 +128,10 @@ fn other_kernels(tally: &mut Tally, options: &Options) {
     }
     if options.no_vm {
         tally.skipped("other kernels", "--no-vm was given");
+        return;
+    }
+    if let Some(reason) = vm::unavailable() {
+        tally.skipped("other kernels", reason);
         return;
     }
     for kernel in vm::KERNELS {

@@ -126,6 +126,8 @@ fn qemu(image: &Image, root: &Path, out: &Path) -> Command {
         .arg("-initrd")
         .arg(&image.initramfs)
         .args(["-append", "console=ttyS0 quiet panic=-1 mitigations=off"])
-        .args(["-nic", "none", "-nographic", "-no-reboot"]);
+        // The console is this process's output; the firmware's screen is nobody's.
+        .args(["-display", "none", "-serial", "stdio", "-monitor", "none"])
+        .args(["-nic", "none", "-no-reboot"]);
     command
 }

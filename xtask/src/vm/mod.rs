@@ -139,13 +139,21 @@ pub(crate) fn smoke(kernel: &Kernel, only: Option<Hooks>) -> Result<Outcome> {
     Ok(smoke::judge(kernel, &folder, &offered, &absent))
 }
 
+/// Why no machine can be started here, if so.
+pub(crate) fn unavailable() -> Option<&'static str> {
+    if env::consts::ARCH != "x86_64" {
+        Some("the tests under other kernels need an x86-64 machine")
+    } else if !shell::is_root() {
+        Some("sharing this machine's root with the emulated one needs root: run this as root")
+    } else {
+        None
+    }
+}
+
 /// Makes the folder that the guest may write to, with the agent and the scripts in it.
 fn prepare(kernel: &Kernel) -> Result<PathBuf> {
-    if env::consts::ARCH != "x86_64" {
-        bail!("the tests under other kernels need an x86-64 machine");
-    }
-    if !shell::is_root() {
-        bail!("sharing this machine's root with the emulated one needs root: run this as root");
+    if let Some(reason) = unavailable() {
+        bail!("{reason}");
     }
     setup::ensure(&[Need::Vm])?;
     let folder = cache().join(kernel.series).join("out");
