@@ -91,11 +91,13 @@ impl Plan {
         });
     }
 
-    /// The same plan with other queries, so that two clients can be told apart.
+    /// The same plan with other queries, so that two clients can be told apart, and other files
+    /// to put, so that each is a new one.
     #[must_use]
     pub fn tagged(mut self, tag: &str) -> Self {
         for request in &mut self.requests {
-            let _ = write!(request.target, "&client={tag}");
+            let target = request.target.replace("/put/", &format!("/put/{tag}-"));
+            request.target = format!("{target}&client={tag}");
         }
         self
     }

@@ -103,7 +103,7 @@ fn killed_under_load() -> Result<()> {
             while !over.load(Ordering::Relaxed) {
                 // Every answer is checked: a single error or wrong byte count fails.
                 let tag = format!("round{rounds}");
-                Client::Go.run(&base, &put_aside(&plan, &tag))?;
+                Client::Go.run(&base, &plan.clone().tagged(&tag))?;
                 rounds += 1;
             }
             Ok(rounds)
@@ -123,15 +123,6 @@ fn killed_under_load() -> Result<()> {
         ensure!(rounds > 0, "no load");
         Ok(())
     })
-}
-
-/// The same plan with file names of its own, so that every PUT makes a new file.
-fn put_aside(plan: &Plan, tag: &str) -> Plan {
-    let mut plan = plan.clone();
-    for request in &mut plan.requests {
-        request.target = request.target.replace("/put/", &format!("/put/{tag}-"));
-    }
-    plan
 }
 
 /// Runs the agent until it ends by itself.

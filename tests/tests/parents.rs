@@ -125,6 +125,8 @@ fn pair(spans: &[Span], target: &str) -> Result<(Span, Span)> {
 /// A context that an application might send.
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN: &str = "00f067aa0ba902b7";
+/// A second span of it: no two spans have one id.
+const LATER: &str = "00f067aa0ba902b8";
 
 #[test]
 fn trace_context_of_the_application() -> Result<()> {
@@ -135,7 +137,7 @@ fn trace_context_of_the_application() -> Result<()> {
     let mut connection = Raw::new(TcpStream::connect(("127.0.0.1", server.port))?);
     let headers = format!("traceparent: {valid}\r\ntracestate: vendor=a,other=b\r\n");
     connection.get("/bytes/1?valid", &headers)?;
-    let later = format!("TraceParent: cc-{TRACE}-{SPAN}-01-more\r\n");
+    let later = format!("TraceParent: cc-{TRACE}-{LATER}-01-more\r\n");
     connection.get("/bytes/1?later", &later)?;
     let invalid = [
         format!("ff-{TRACE}-{SPAN}-01"),
@@ -152,11 +154,11 @@ fn trace_context_of_the_application() -> Result<()> {
         connection.get(&target, &format!("traceparent: {value}\r\n"))?;
     }
     let report = agent.stop()?;
-    for target in ["/bytes/1?valid", "/bytes/1?later"] {
+    for (target, id) in [("/bytes/1?valid", SPAN), ("/bytes/1?later", LATER)] {
         let (server, client) = pair(&report.spans, target)?;
         check::linked(&server, &client).context(target)?;
         ensure!(
-            client.trace_id == TRACE && client.span_id == SPAN,
+            client.trace_id == TRACE && client.span_id == id,
             "{client:?}"
         );
     }

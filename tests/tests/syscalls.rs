@@ -80,7 +80,11 @@ fn sendfile_and_splice() -> Result<()> {
     for kind in ["sendfile", "splice"] {
         check_pair(&report, kind, 300_000, 6)?;
         let bytes = report.summary.number("uncaptured_bytes", kind)?;
-        ensure!(bytes == 300_000, "{bytes} bytes of {kind} were counted");
+        ensure!(
+            bytes == 300_000,
+            "{bytes} bytes of {kind}: {}",
+            report.summary.json()
+        );
     }
     report.summary.lost_nothing()
 }
