@@ -46,6 +46,13 @@ pub(super) struct Runs {
 }
 
 impl Runs {
+    /// Whether it runs at every send or receive, in either hook set.
+    pub(super) fn is_transfer(&self) -> bool {
+        ["sock_send", "sock_recv", "tcp_", "unix_stream_"]
+            .iter()
+            .any(|prefix| self.name.starts_with(prefix))
+    }
+
     pub(super) fn nanoseconds(&self) -> f64 {
         float(self.time_ns) / float(self.count)
     }
