@@ -78,7 +78,12 @@ pub(crate) fn requested_nothing() -> bool {
 
 /// Finds the bytes that the running call has moved over the socket of `state`.
 #[inline(always)]
-pub(crate) fn locate(state: &mut SocketState, way: u8, moved: u32, thread: u32) -> Result<Source, u8> {
+pub(crate) fn locate(
+    state: &mut SocketState,
+    way: u8,
+    moved: u32,
+    thread: u32,
+) -> Result<Source, u8> {
     let (call, class) = running_call()?;
     let pointer = call.argument::<1>();
     match class {
@@ -194,12 +199,7 @@ fn messages(
 
 /// 32-bit x86's `socketcall(call, arguments)`.
 #[inline(always)]
-fn socketcall(
-    state: &mut SocketState,
-    call: &Call,
-    moved: u32,
-    thread: u32,
-) -> Result<Source, u8> {
+fn socketcall(state: &mut SocketState, call: &Call, moved: u32, thread: u32) -> Result<Source, u8> {
     let arguments = memory::read_user::<[u32; 5]>(call.argument::<1>()).ok_or(cause::UNREADABLE)?;
     let pointer = u64::from(arguments[1]);
     match call.argument::<0>() {
@@ -306,7 +306,9 @@ unsafe extern "C" fn gather_part(number: u64, context: *mut c_void) -> i64 {
     // long.
     let copied = unsafe {
         memory::copy_user(
-            (&raw mut (*target).payload).cast::<u8>().add(start as usize),
+            (&raw mut (*target).payload)
+                .cast::<u8>()
+                .add(start as usize),
             length,
             address,
         )

@@ -94,7 +94,8 @@ fn closed(sock: KernelPointer, how: u8) {
     } else {
         stats.ring_full_other += 1;
         if how == close_how::CLOSED {
-            stats.exchanges_lost[usize::from(state.role & 3)] += u64::from(unwritten_requests(state));
+            stats.exchanges_lost[usize::from(state.role & 3)] +=
+                u64::from(unwritten_requests(state));
         }
     }
 }
@@ -123,7 +124,9 @@ pub(crate) fn executed(task: KernelPointer, binary: KernelPointer) {
     let current = KernelPointer::new(unsafe { bpf_get_current_task_btf() }.cast());
     let memory = current.follow(offset!(task_mm));
     let file = binary.follow(offset!(binprm_file));
-    let name = file.follow(offset!(file_dentry)).follow(offset!(dentry_name));
+    let name = file
+        .follow(offset!(file_dentry))
+        .follow(offset!(dentry_name));
     let filename = binary.follow(offset!(binprm_filename));
     let written = write(|record: &mut ExecRecord| {
         record.kind = kind::EXEC;
@@ -159,7 +162,11 @@ pub(crate) fn executed(task: KernelPointer, binary: KernelPointer) {
 #[inline(always)]
 fn copy_range<const N: usize>(target: *mut u8, start: u64, end: u64) -> u32 {
     let length = end.wrapping_sub(start);
-    let length = if length < N as u64 { length as u32 } else { N as u32 };
+    let length = if length < N as u64 {
+        length as u32
+    } else {
+        N as u32
+    };
     // SAFETY: callers pass room for N bytes, and `length` is not more.
     if length <= N as u32 && unsafe { memory::copy_user(target, length, start) } {
         length
@@ -193,7 +200,11 @@ pub(crate) fn forked(parent: KernelPointer, child: KernelPointer) {
 /// A task has exited; only the last of its process is of interest.
 #[inline(always)]
 pub(crate) fn exited(task: KernelPointer) {
-    if task.follow(offset!(task_signal)).read::<u32>(offset!(signal_live)) != 0 {
+    if task
+        .follow(offset!(task_signal))
+        .read::<u32>(offset!(signal_live))
+        != 0
+    {
         return;
     }
     let tgid = task.load::<u32>(offset!(task_tgid));

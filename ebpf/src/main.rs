@@ -98,13 +98,19 @@ fn inet_sock_set_state(ctx: BtfTracePointContext) {
 /// `trace_sched_process_exec(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`
 #[btf_tracepoint(function = "sched_process_exec")]
 fn sched_process_exec(ctx: BtfTracePointContext) {
-    lifecycle::executed(KernelPointer::new(ctx.arg(0)), KernelPointer::new(ctx.arg(2)));
+    lifecycle::executed(
+        KernelPointer::new(ctx.arg(0)),
+        KernelPointer::new(ctx.arg(2)),
+    );
 }
 
 /// `trace_sched_process_fork(struct task_struct *parent, struct task_struct *child)`
 #[btf_tracepoint(function = "sched_process_fork")]
 fn sched_process_fork(ctx: BtfTracePointContext) {
-    lifecycle::forked(KernelPointer::new(ctx.arg(0)), KernelPointer::new(ctx.arg(1)));
+    lifecycle::forked(
+        KernelPointer::new(ctx.arg(0)),
+        KernelPointer::new(ctx.arg(1)),
+    );
 }
 
 /// `trace_sched_process_exit(struct task_struct *p)`

@@ -4,7 +4,9 @@ use aya_ebpf::{
     btf_maps::{Array, ArrayOfMaps, LruHashMap, PerCpuArray, RingBuf, SkStorage},
     macros::btf_map,
 };
-use wirespan_ebpf::{MAX_RINGS, MAX_VERDICTS, TURN_BUDGET, records::DataRecord, stats::KernelStats};
+use wirespan_ebpf::{
+    MAX_RINGS, MAX_VERDICTS, TURN_BUDGET, records::DataRecord, stats::KernelStats,
+};
 
 use crate::socket::SocketState;
 

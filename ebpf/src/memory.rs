@@ -77,9 +77,7 @@ impl KernelPointer {
     #[inline(always)]
     pub(crate) fn copy_string<const N: usize>(self, target: *mut [u8; N]) {
         // SAFETY: the helper writes at most N bytes to `target`, which has N.
-        let copied = unsafe {
-            bpf_probe_read_kernel_str(target.cast(), N as u32, self.0.cast())
-        };
+        let copied = unsafe { bpf_probe_read_kernel_str(target.cast(), N as u32, self.0.cast()) };
         if copied < 0 {
             // SAFETY: `target` has at least one byte.
             unsafe { target.cast::<u8>().write(0) };

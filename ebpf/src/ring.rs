@@ -114,9 +114,8 @@ impl Ring {
                 return Written::RingFull;
             }
             // SAFETY: the room has CLASS bytes after the record, and `length` is not more.
-            let copied = unsafe {
-                memory::copy_user(room.add(size_of::<DataRecord>()), length, address)
-            };
+            let copied =
+                unsafe { memory::copy_user(room.add(size_of::<DataRecord>()), length, address) };
             if !copied {
                 // SAFETY: `room` was reserved above and is given up here.
                 unsafe { bpf_ringbuf_discard(room.cast(), u64::from(BPF_RB_NO_WAKEUP)) };
@@ -134,9 +133,18 @@ impl Ring {
         let size = size_of::<DataRecord>() as u64 + u64::from(length);
         // SAFETY: `map` is a ring buffer; the verifier checks `size` against the map's value.
         let failed = unsafe {
-            bpf_ringbuf_output(self.map, core::ptr::from_mut(gather).cast(), size, self.flags)
+            bpf_ringbuf_output(
+                self.map,
+                core::ptr::from_mut(gather).cast(),
+                size,
+                self.flags,
+            )
         };
-        if failed == 0 { Written::Yes } else { Written::RingFull }
+        if failed == 0 {
+            Written::Yes
+        } else {
+            Written::RingFull
+        }
     }
 }
 

@@ -71,9 +71,7 @@ pub(crate) struct SocketState {
 pub(crate) fn traced_family(sock: KernelPointer) -> Option<u8> {
     let family = sock.load::<u16>(offset!(sock_family)) as u8;
     let wanted = match family {
-        family::INET | family::INET6 => {
-            sock.load::<u16>(offset!(sock_protocol)) == IPPROTO_TCP
-        }
+        family::INET | family::INET6 => sock.load::<u16>(offset!(sock_protocol)) == IPPROTO_TCP,
         family::UNIX => sock.load::<u16>(offset!(sock_type)) == SOCK_STREAM,
         _ => false,
     };

@@ -136,7 +136,8 @@ impl Agent {
         self.pipeline.finish(&mut self.rings, &self.exporters);
         let stats = self.kernel.stats()?;
         let left = deadline.saturating_duration_since(Instant::now());
-        self.exporters.shutdown(left.saturating_sub(SHUTDOWN_RESERVE));
+        self.exporters
+            .shutdown(left.saturating_sub(SHUTDOWN_RESERVE));
         let summary = Summary::new(&self.counters, &stats);
         if let Some(metrics) = self.metrics {
             metrics.shutdown(deadline.saturating_duration_since(Instant::now()));
@@ -164,7 +165,7 @@ fn targets(config: &Config) -> Vec<Target> {
         for warning in warnings {
             tracing::warn!("{warning}");
         }
-        targets.push(Target::Otlp(settings));
+        targets.push(Target::Otlp(Box::new(settings)));
     }
     targets
 }

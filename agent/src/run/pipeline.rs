@@ -8,8 +8,15 @@ use crate::{
     config::{Config, Filters},
     export::Exporters,
     host::{CgroupTree, HostIdentity, ProcRoot, Processes},
-    metrics::{self, counters::{Counters, Loss}, log::LossLog},
-    span::{http::HttpConventions, model::{Resource, Span}},
+    metrics::{
+        self,
+        counters::{Counters, Loss},
+        log::LossLog,
+    },
+    span::{
+        http::HttpConventions,
+        model::{Resource, Span},
+    },
     stream::{
         Limits, Streams,
         exchange::{Activity, Addresses},
@@ -144,10 +151,10 @@ impl Pipeline {
 }
 
 fn tracer_config(config: &Config) -> TracerConfig {
-    let http = config
-        .known_methods
-        .as_deref()
-        .map_or_else(HttpConventions::default, HttpConventions::with_known_methods);
+    let http = config.known_methods.as_deref().map_or_else(
+        HttpConventions::default,
+        HttpConventions::with_known_methods,
+    );
     TracerConfig {
         http,
         ..TracerConfig::default()
