@@ -13,7 +13,7 @@ impl Summary {
     /// Reads the file.
     ///
     /// # Errors
-    /// When it is missing, or lacks one of the sections that are promised.
+    /// When it is missing, lacks one of the sections that are promised, or does not add up.
     pub fn read(file: &Path) -> Result<Self> {
         let text = fs::read_to_string(file)
             .with_context(|| format!("the agent left no summary in {}", file.display()))?;
@@ -36,6 +36,11 @@ impl Summary {
                 );
             }
         }
+        let bytes = |key| summary.number("bytes", key);
+        ensure!(
+            bytes("seen")? == bytes("captured")? + bytes("skipped")? + bytes("gap")?,
+            "bytes are not accounted for: {text}"
+        );
         Ok(summary)
     }
 

@@ -28,7 +28,7 @@ fn trace(behave: fn(TcpStream) -> Result<()>) -> Result<Report> {
     });
     let url = format!("http://127.0.0.1:{port}/broken?n=1");
     let status = Command::new("curl")
-        .args(["-s", "-m", "5", &url])
+        .args(["-s", "-m", "5", "-o", "/dev/null", &url])
         .status()?;
     server.join().ok().context("the server panicked")??;
     ensure!(!status.success(), "curl was content");
