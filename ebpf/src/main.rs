@@ -123,7 +123,7 @@ fn sched_process_exit(ctx: BtfTracePointContext) {
 /// than the agent.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/unix")]
-fn iter_unix(ctx: *mut core::ffi::c_void) -> i32 {
+extern "C" fn iter_unix(ctx: *mut core::ffi::c_void) -> i32 {
     let ctx = BtfTracePointContext::new(ctx);
     let sock = KernelPointer::new(ctx.arg(1));
     if !ctx.as_ptr().is_null() && !sock.is_null() {
