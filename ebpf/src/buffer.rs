@@ -4,6 +4,8 @@
 //! (`bpf_task_pt_regs`, Linux 5.15). Nothing is guessed: a call that is not known, or that is not
 //! under way, gives a cause instead of an address.
 
+use core::hint::black_box;
+
 use aya_ebpf::{
     cty::c_void,
     helpers::{
@@ -340,8 +342,11 @@ pub(crate) fn tail(source: Source, moved: u32) -> Option<(u32, [u8; TAIL])> {
         }
         Source::Piece(address) => {
             let mut tail = [0; TAIL];
+            // The compiler knows that it is less than TAIL and would leave the mask out, which
+            // the verifier needs.
+            let length = black_box(length) & 7;
             // SAFETY: `tail` has room for TAIL bytes, and `length` is less.
-            unsafe { memory::copy_user(tail.as_mut_ptr(), length & 7, address) }
+            unsafe { memory::copy_user(tail.as_mut_ptr(), length, address) }
                 .then_some((length, tail))
         }
         Source::Parts(parts) => {
