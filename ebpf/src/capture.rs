@@ -242,17 +242,34 @@ fn copy(
 
 #[inline(always)]
 fn write(ring: &Ring, data: &mut DataRecord, source: Source, wanted: u32) -> Written {
-    match source {
-        _ if wanted == 0 => ring.write_data(data, 0),
-        Source::Piece(address) => write_piece(ring, data, address, wanted),
-        Source::Parts(parts) => match parts.part(0) {
-            // The usual case of one part, or of a first part that is enough.
-            Some((address, length)) if length >= u64::from(wanted) => {
-                write_piece(ring, data, address, wanted)
-            }
-            _ => write_parts(ring, data, parts, wanted),
-        },
+    let parts = match source {
+        _ if wanted == 0 => return ring.write_data(data, 0),
+        Source::Piece(address) => return write_piece(ring, data, address, wanted),
+        Source::Parts(parts) => parts,
+    };
+    let few = parts.few();
+    if let Some([[address, length], ..]) = few
+        && length >= u64::from(wanted)
+    {
+        // The usual case of one part, or of a first part that is enough.
+        return write_piece(ring, data, address, wanted);
     }
+    let Some(gather) = GATHER.get_ptr_mut(0) else {
+        return Written::RingFull;
+    };
+    // SAFETY: the map has the entry, and it is this CPU's.
+    let gather = unsafe { &mut *gather };
+    let (gathered, why) = match few {
+        Some(few) => buffer::gather_few(&few, wanted, (&raw mut gather.payload).cast()),
+        None => buffer::gather(parts, 0, wanted),
+    };
+    data.captured = gathered;
+    data.cause = why;
+    gather.record = *data;
+    if gathered > TURN_BUDGET {
+        return Written::RingFull;
+    }
+    ring.write_gathered(gather, gathered)
 }
 
 #[inline(always)]
@@ -265,23 +282,6 @@ fn write_piece(ring: &Ring, data: &mut DataRecord, address: u64, wanted: u32) ->
     data.captured = 0;
     data.cause = cause::UNREADABLE;
     ring.write_data(data, 0)
-}
-
-#[inline(always)]
-fn write_parts(ring: &Ring, data: &mut DataRecord, parts: buffer::Parts, wanted: u32) -> Written {
-    let (gathered, why) = buffer::gather(parts, 0, wanted);
-    let Some(gather) = GATHER.get_ptr_mut(0) else {
-        return Written::RingFull;
-    };
-    data.captured = gathered;
-    data.cause = why;
-    // SAFETY: the map has the entry, and it is this CPU's.
-    let gather = unsafe { &mut *gather };
-    gather.record = *data;
-    if gathered > TURN_BUDGET {
-        return Written::RingFull;
-    }
-    ring.write_gathered(gather, gathered)
 }
 
 #[inline(always)]
