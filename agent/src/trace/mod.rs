@@ -298,7 +298,9 @@ impl Tracer {
         exchange.ended = Some(ended);
         exchange.failed = failed;
         match role {
-            Role::Server => self.carriers.end(exchange.thread, id, ended),
+            Role::Server => self
+                .carriers
+                .end(exchange.thread, (exchange.head_ended, id), ended),
             // What was received whole by then was sent by then. A client that gave up says
             // nothing about its server.
             Role::Client if !failed => {
@@ -330,7 +332,8 @@ impl Tracer {
         exchange.lost = true;
         self.to_decide.extend(exchange.waiters.drain(..));
         if exchange.role() == Role::Server {
-            self.carriers.lose(exchange.thread, id);
+            self.carriers
+                .lose(exchange.thread, (exchange.head_ended, id));
         } else if let Some(server) = exchange.partner {
             self.to_decide.push_back(server);
         }
@@ -339,7 +342,8 @@ impl Tracer {
 
     fn check(&mut self, id: ExchangeId) {
         if let Some(exchange) = self.exchanges.get(&id) {
-            self.carriers.check(exchange.thread, id);
+            self.carriers
+                .check(exchange.thread, (exchange.head_ended, id));
         }
     }
 
@@ -404,7 +408,8 @@ impl Tracer {
                 self.ends.part(key, exchange.position, exchange.role(), id);
             }
             if exchange.role() == Role::Server {
-                self.carriers.forget(exchange.thread, id);
+                self.carriers
+                    .forget(exchange.thread, (exchange.head_ended, id));
             }
         }
     }
