@@ -5,7 +5,7 @@ use aya_ebpf::helpers::{
 };
 use wirespan_ebpf::{
     TURN_BUDGET,
-    records::{DataRecord, cause, data_flags, direction, family, kind},
+    records::{DataRecord, TAIL, cause, data_flags, direction, family, kind},
     stats::KernelStats,
 };
 
@@ -125,7 +125,8 @@ fn record(state: &mut SocketState, transfer: &Transfer) {
         length: transfer.moved,
         captured: 0,
         tid: transfer.tid,
-        reserved: 0,
+        tail_length: 0,
+        tail: [0; TAIL],
     };
     copy(state, transfer, stats, data);
 }
@@ -161,7 +162,11 @@ fn take_position(state: &mut SocketState, transfer: &Transfer) -> u64 {
                 .wrapping_add(position as u32)
                 .wrapping_add(transfer.moved);
             let unseen = now.wrapping_sub(expected);
-            if unseen < 1 << 31 {
+            // `tcp_recvmsg` counts a FIN that it comes upon as one more byte read.
+            let fin = unseen == 1
+                && transfer.way == direction::RECEIVE
+                && !may_receive(transfer.sock.load(offset!(sock_state)));
+            if unseen < 1 << 31 && !fin {
                 position += u64::from(unseen);
             }
         }
@@ -170,11 +175,18 @@ fn take_position(state: &mut SocketState, transfer: &Transfer) -> u64 {
     position
 }
 
+/// Whether the peer has not sent its FIN (`include/net/tcp_states.h`: ESTABLISHED, FIN_WAIT1,
+/// FIN_WAIT2).
+#[inline(always)]
+fn may_receive(state: u8) -> bool {
+    matches!(state, 1 | 4 | 5)
+}
+
 /// Looks for the agent's verdict, often while the socket is young, rarely later.
 #[inline(always)]
 fn is_ignored_by_now(state: &mut SocketState, turned: bool, sequence: u32) -> bool {
     let young = turned && state.turn <= SNIFFED_TURNS;
-    if !young && sequence % RECORDS_PER_VERDICT_CHECK != 0 {
+    if !young && !sequence.is_multiple_of(RECORDS_PER_VERDICT_CHECK) {
         return false;
     }
     // SAFETY: the value is not dereferenced.
@@ -197,18 +209,17 @@ fn copy(
     let Some(ring) = ring::current(stats) else {
         return;
     };
-    let wanted = if transfer.moved < state.budget {
-        transfer.moved
-    } else {
-        state.budget
-    };
-    // Kept in step even when nothing is wanted: a vector of messages is counted message by message.
-    let source = if wanted == 0 && state.vector == 0 {
+    let source = if transfer.moved == 0 {
         Err(cause::BUDGET)
     } else if transfer.discarded {
         Err(cause::UNREADABLE)
     } else {
         buffer::locate(state, transfer.way, transfer.moved, transfer.tid)
+    };
+    let wanted = if transfer.moved < state.budget {
+        transfer.moved
+    } else {
+        state.budget
     };
     state.budget -= wanted;
     let written = match source {
@@ -216,17 +227,49 @@ fn copy(
             data.cause = why;
             ring.write_data(&data, 0)
         }
-        Ok(_) if wanted == 0 => ring.write_data(&data, 0),
-        Ok(Source::Piece(address)) => write_piece(&ring, &mut data, address, wanted),
-        Ok(Source::Parts(parts)) => match parts.part(0) {
-            // The usual case of one part, or of a first part that is enough.
-            Some((address, length)) if length >= u64::from(wanted) => {
-                write_piece(&ring, &mut data, address, wanted)
+        Ok(source) => {
+            if wanted < transfer.moved
+                && let Some((length, tail)) = buffer::tail(source, transfer.moved)
+            {
+                data.tail_length = length;
+                data.tail = tail;
             }
-            _ => write_parts(&ring, &mut data, parts, wanted),
-        },
+            write(&ring, &mut data, source, wanted)
+        }
     };
     account(state, stats, &data, written);
+}
+
+#[inline(always)]
+fn write(ring: &Ring, data: &mut DataRecord, source: Source, wanted: u32) -> Written {
+    let parts = match source {
+        _ if wanted == 0 => return ring.write_data(data, 0),
+        Source::Piece(address) => return write_piece(ring, data, address, wanted),
+        Source::Parts(parts) => parts,
+    };
+    let few = parts.few();
+    if let Some([[address, length], ..]) = few
+        && length >= u64::from(wanted)
+    {
+        // The usual case of one part, or of a first part that is enough.
+        return write_piece(ring, data, address, wanted);
+    }
+    let Some(gather) = GATHER.get_ptr_mut(0) else {
+        return Written::RingFull;
+    };
+    // SAFETY: the map has the entry, and it is this CPU's.
+    let gather = unsafe { &mut *gather };
+    let (gathered, why) = match few {
+        Some(few) => buffer::gather_few(&few, wanted, (&raw mut gather.payload).cast()),
+        None => buffer::gather(parts, 0, wanted),
+    };
+    data.captured = gathered;
+    data.cause = why;
+    gather.record = *data;
+    if gathered > TURN_BUDGET {
+        return Written::RingFull;
+    }
+    ring.write_gathered(gather, gathered)
 }
 
 #[inline(always)]
@@ -239,23 +282,6 @@ fn write_piece(ring: &Ring, data: &mut DataRecord, address: u64, wanted: u32) ->
     data.captured = 0;
     data.cause = cause::UNREADABLE;
     ring.write_data(data, 0)
-}
-
-#[inline(always)]
-fn write_parts(ring: &Ring, data: &mut DataRecord, parts: buffer::Parts, wanted: u32) -> Written {
-    let (gathered, why) = buffer::gather(parts, wanted);
-    let Some(gather) = GATHER.get_ptr_mut(0) else {
-        return Written::RingFull;
-    };
-    data.captured = gathered;
-    data.cause = why;
-    // SAFETY: the map has the entry, and it is this CPU's.
-    let gather = unsafe { &mut *gather };
-    gather.record = *data;
-    if gathered > TURN_BUDGET {
-        return Written::RingFull;
-    }
-    ring.write_gathered(gather, gathered)
 }
 
 #[inline(always)]

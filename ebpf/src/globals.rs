@@ -73,6 +73,7 @@ pub(crate) fn syscall_kind(number: u32, compat: bool) -> u8 {
     if number as usize >= TABLE_SIZE {
         return wirespan_ebpf::syscalls::kind::OTHER;
     }
+    let class = table.cast::<u8>().wrapping_add(number as usize);
     // SAFETY: the index is within the table; volatile, see `global!`.
-    unsafe { table.cast::<u8>().add(number as usize).read_volatile() }
+    unsafe { class.read_volatile() }
 }

@@ -90,6 +90,8 @@ fn closed(sock: KernelPointer, how: u8) {
         })
     });
     if written {
+        // The record tells the turn.
+        state.written_turn = state.turn;
         stats.records += 1;
     } else {
         stats.ring_full_other += 1;

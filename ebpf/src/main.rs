@@ -26,18 +26,30 @@ use wirespan_ebpf::records::direction;
 
 use crate::memory::KernelPointer;
 
+/// Logs a call that moved bytes; only in objects that are built to be debugged.
+macro_rules! log_moved {
+    ($ctx:expr, $what:literal, $moved:expr) => {
+        #[cfg(feature = "debug-log")]
+        aya_log_ebpf::debug!(&$ctx, $what, $moved);
+    };
+}
+
 /// `trace_sock_send_length(struct sock *sk, int ret, int flags)`, Linux 6.3.
 #[btf_tracepoint(function = "sock_send_length")]
 fn sock_send_length(ctx: BtfTracePointContext) {
     let sock = KernelPointer::new(ctx.arg(0));
-    capture::transferred(sock, direction::SEND, ctx.arg(1), 0);
+    let moved: i32 = ctx.arg(1);
+    log_moved!(ctx, "sock_send_length {}", moved);
+    capture::transferred(sock, direction::SEND, moved, 0);
 }
 
 /// `trace_sock_recv_length(struct sock *sk, int ret, int flags)`, Linux 6.3.
 #[btf_tracepoint(function = "sock_recv_length")]
 fn sock_recv_length(ctx: BtfTracePointContext) {
     let sock = KernelPointer::new(ctx.arg(0));
-    capture::transferred(sock, direction::RECEIVE, ctx.arg(1), ctx.arg(2));
+    let moved: i32 = ctx.arg(1);
+    log_moved!(ctx, "sock_recv_length {}", moved);
+    capture::transferred(sock, direction::RECEIVE, moved, ctx.arg(2));
 }
 
 /// `int tcp_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)`
@@ -123,7 +135,7 @@ fn sched_process_exit(ctx: BtfTracePointContext) {
 /// than the agent.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/unix")]
-fn iter_unix(ctx: *mut core::ffi::c_void) -> i32 {
+extern "C" fn iter_unix(ctx: *mut core::ffi::c_void) -> i32 {
     let ctx = BtfTracePointContext::new(ctx);
     let sock = KernelPointer::new(ctx.arg(1));
     if !ctx.as_ptr().is_null() && !sock.is_null() {

@@ -44,9 +44,10 @@ impl KernelPointer {
     /// Loads a member of a structure whose type the verifier knows.
     #[inline(always)]
     pub(crate) fn load<T: Copy>(self, offset: u32) -> T {
+        let member = self.0.wrapping_add(offset as usize).cast::<T>();
         // SAFETY: the verifier proves that the pointer is of a BTF type and that a `T` lies at
         // this constant offset; a fault reads as zero.
-        unsafe { self.0.add(offset as usize).cast::<T>().read_volatile() }
+        unsafe { member.read_volatile() }
     }
 
     /// Reads a member through a helper; zero when the address is not readable.

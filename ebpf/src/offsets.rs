@@ -7,6 +7,8 @@
 pub struct KernelOffsets {
     /// `sock.__sk_common.skc_family`
     pub sock_family: u32,
+    /// `sock.__sk_common.skc_state`
+    pub sock_state: u32,
     /// `sock.__sk_common.skc_num`: local port, host byte order.
     pub sock_local_port: u32,
     /// `sock.__sk_common.skc_dport`: peer's port, network byte order.

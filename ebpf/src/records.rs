@@ -7,6 +7,9 @@
 #[cfg(feature = "user")]
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
+/// Bytes at the end of a call that are told even when the rest is only counted.
+pub const TAIL: usize = 8;
+
 /// Value of [`RecordHeader::kind`].
 pub mod kind {
     /// [`super::DataRecord`], followed by `captured` bytes of payload.
@@ -54,7 +57,7 @@ pub mod family {
 /// Value of [`DataRecord::cause`]: why bytes of this call were not copied.
 /// Each is also an index into [`crate::stats::KernelStats::uncaptured_bytes`].
 pub mod cause {
-    /// Everything was copied, or the turn's budget was spent (bytes skipped on purpose).
+    /// Everything was copied, or could have been: what is missing was skipped on purpose.
     pub const BUDGET: u8 = 0;
     /// `sendfile`: the bytes never were in the process' memory.
     pub const SENDFILE: u8 = 1;
@@ -148,8 +151,11 @@ pub struct DataRecord {
     pub captured: u32,
     /// Thread that made the call.
     pub tid: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Bytes of `tail` that are set.
+    pub tail_length: u32,
+    /// When not all bytes follow, and the buffer is known: the last bytes of the call. They show
+    /// the end of a message whose body is not copied (RFC 9112 section 7.1: the last chunk).
+    pub tail: [u8; TAIL],
 }
 
 /// A socket was established, or was seen for the first time.

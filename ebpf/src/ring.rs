@@ -49,7 +49,7 @@ pub(crate) fn current(stats: &KernelStats) -> Option<Ring> {
         .cast_mut()
         .cast();
     let mut flags = u64::from(BPF_RB_NO_WAKEUP);
-    if stats.records % RECORDS_PER_FILL_CHECK == 0 {
+    if stats.records.is_multiple_of(RECORDS_PER_FILL_CHECK) {
         // SAFETY: `map` is a ring buffer.
         let waiting = unsafe { bpf_ringbuf_query(map, u64::from(BPF_RB_AVAIL_DATA)) };
         if waiting >= globals::wake_mark() {

@@ -42,6 +42,10 @@ pub enum LoadError {
     /// A map could not be used.
     #[error("a map of wirespan cannot be used: {0}")]
     Map(#[from] MapError),
+    /// The programs' log cannot be read.
+    #[cfg(feature = "debug-log")]
+    #[error("the kernel programs' log cannot be read: {0}; build them with the same features")]
+    Log(#[from] aya_log::Error),
     /// The object has no program or map of this name, or one of another type.
     #[error("the kernel object has no usable `{name}`; build it again with `cargo xtask build`")]
     Absent {
@@ -96,6 +100,8 @@ pub struct Kernel {
     links: Vec<Link>,
     stats: PerCpuArray<MapData, StatsBytes>,
     verdicts: HashMap<MapData, u64, u8>,
+    #[cfg(feature = "debug-log")]
+    log: aya_log::EbpfLogger<&'static dyn log::Log>,
 }
 
 /// An attachment; dropping it detaches.
@@ -129,7 +135,11 @@ impl Kernel {
         let rings = take_rings(&mut ebpf, count)?;
         let stats = PerCpuArray::try_from(take_map(&mut ebpf, "STATS")?)?;
         let verdicts = HashMap::try_from(take_map(&mut ebpf, "VERDICTS")?)?;
+        #[cfg(feature = "debug-log")]
+        let log = aya_log::EbpfLogger::init(&mut ebpf)?;
         let mut kernel = Self {
+            #[cfg(feature = "debug-log")]
+            log,
             ebpf,
             links: Vec::new(),
             stats,
@@ -244,6 +254,12 @@ impl Kernel {
     /// That of the map.
     pub fn ignore(&mut self, connection: u64) -> Result<(), LoadError> {
         Ok(self.verdicts.insert(connection, 1, 0)?)
+    }
+
+    /// Writes what the kernel programs logged since the last call to the agent's log.
+    #[cfg(feature = "debug-log")]
+    pub fn flush_log(&mut self) {
+        self.log.flush();
     }
 
     /// Stops capture; rings and counters stay readable.

@@ -108,6 +108,7 @@ pub fn resolve(btf: &Btf) -> Result<KernelOffsets, OffsetsError> {
 
 fn sockets(find: &mut Resolver<'_>, to: &mut KernelOffsets) {
     to.sock_family = find.offset("sock.__sk_common.skc_family", 2);
+    to.sock_state = find.offset("sock.__sk_common.skc_state", 1);
     to.sock_local_port = find.offset("sock.__sk_common.skc_num", 2);
     to.sock_peer_port = find.offset("sock.__sk_common.skc_dport", 2);
     to.sock_local_v4 = find.offset("sock.__sk_common.skc_rcv_saddr", 4);

@@ -94,6 +94,8 @@ impl Pipeline {
                 self.counters.lose(Loss::VerdictFailed, 1);
             }
         }
+        #[cfg(feature = "debug-log")]
+        kernel.flush_log();
         if now.since(self.housekept) >= HOUSEKEEPING {
             self.housekept = now;
             self.clock.remeasure();

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use wirespan_ebpf::{
     TURN_BUDGET,
     records::{
-        CloseRecord, DataRecord, OpenRecord, close_how, data_flags, direction, family, kind, role,
+        CloseRecord, DataRecord, OpenRecord, TAIL, close_how, data_flags, direction, family, kind,
+        role,
     },
 };
 
@@ -159,7 +160,8 @@ impl Script {
                 length,
                 captured,
                 tid: 7,
-                reserved: 0,
+                tail_length: 0,
+                tail: [0; TAIL],
             },
             bytes[..captured as usize].to_vec(),
         ));
