@@ -20,4 +20,5 @@ pub mod protocol;
 pub mod run;
 pub mod span;
 pub mod stream;
+pub mod terminal;
 pub mod trace;
