@@ -81,6 +81,9 @@ struct Agent {
 
 impl Agent {
     fn start(config: Config) -> anyhow::Result<Self> {
+        if let Some(path) = &config.summary {
+            Summary::check(path)?;
+        }
         let signals = Signals::listen().context("cannot listen for signals")?;
         let counters = Arc::new(Counters::default());
         let chosen = support::choose(config.hooks, &Support::probe())?;
