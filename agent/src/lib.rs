@@ -15,6 +15,7 @@ pub mod config;
 pub mod doctor;
 pub mod export;
 pub mod host;
+pub mod memory;
 pub mod metrics;
 pub mod protocol;
 pub mod run;

@@ -24,6 +24,7 @@ use crate::{
     cli::RunArgs,
     config::{Config, otel_env::otlp_settings},
     export::{Exporters, Target, console::ConsoleOptions},
+    memory,
     metrics::{counters::Counters, otlp::SelfMetrics, summary::Summary},
 };
 use pipeline::Pipeline;
@@ -103,6 +104,7 @@ impl Agent {
             .otlp
             .then(|| SelfMetrics::start(&counters, &pipeline.own_resource()))
             .flatten();
+        memory::release_unused();
         eprintln!("wirespan: tracing this host by {} hooks", chosen.hooks);
         Ok(Self {
             config,
