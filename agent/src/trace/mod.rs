@@ -82,7 +82,8 @@ pub struct Tracer {
     ends: Ends,
     carriers: Carriers,
     contexts: Contexts,
-    exchanges: HashMap<ExchangeId, Exchange>,
+    /// Boxed, so that the table stays small: it is what each look-up goes through.
+    exchanges: HashMap<ExchangeId, Box<Exchange>>,
     /// In the order of opening; some may be no longer open.
     open_order: VecDeque<ExchangeId>,
     open: usize,
@@ -216,7 +217,7 @@ impl Tracer {
     fn open(&mut self, opened: Box<Opened>, resource: Arc<Resource>) {
         let id = opened.id;
         let context = w3c::extract(&opened.request);
-        let exchange = Exchange::new(opened, resource, context);
+        let exchange = Box::new(Exchange::new(opened, resource, context));
         if exchange.role() == Role::Server {
             self.carriers.begin(
                 exchange.thread,
@@ -350,7 +351,10 @@ impl Tracer {
     /// Keeps within the limits.
     fn evict(&mut self, out: &mut Vec<Span>) {
         while let Some(&id) = self.held_order.front() {
-            let is_held = self.exchanges.get(&id).is_some_and(Exchange::is_held);
+            let is_held = self
+                .exchanges
+                .get(&id)
+                .is_some_and(|exchange| exchange.is_held());
             if is_held && self.held <= self.config.max_held {
                 break;
             }
@@ -404,7 +408,10 @@ impl Tracer {
 
     fn forget_exchange(&mut self, id: ExchangeId) {
         if let Some(exchange) = self.exchanges.remove(&id) {
-            if let Some(key) = exchange.connection.key {
+            // Where it has found the other end, it has parted already.
+            if let Some(key) = exchange.connection.key
+                && exchange.partner.is_none()
+            {
                 self.ends.part(key, exchange.position, exchange.role(), id);
             }
             if exchange.role() == Role::Server {
