@@ -1,7 +1,7 @@
 //! One connection: what its records say, in order. Knows neither the table it stands in nor that
 //! records can come late; `requests` and `responses` read its two directions.
 
-use wirespan_ebpf::records::{DataRecord, OpenRecord, data_flags, direction};
+use wirespan_ebpf::records::{DataRecord, OpenRecord, TAIL, data_flags, direction};
 
 use super::{
     ends::Closing,
@@ -57,6 +57,8 @@ pub(super) struct Arrival<'a> {
     pub(super) payload: &'a [u8],
     /// Bytes behind the payload that were not copied.
     pub(super) uncaptured: u64,
+    /// The last of them, as far as the kernel knows them.
+    pub(super) tail: &'a [u8],
     /// Whether its first byte is surely the first of its turn.
     pub(super) starts: bool,
     /// Bytes of this direction that are missing before it.
@@ -170,14 +172,19 @@ impl Conn {
             self.end_of_stream(&arrival, cx);
         } else {
             self.bytes(&arrival, cx);
-            self.sides[arrival.way].last = arrival.time;
+            self.sides[arrival.way].moved(&arrival);
         }
         self.sides[arrival.way].position = Some(data.position.wrapping_add(data.length.into()));
         self.sides[arrival.way].turn = data.turn;
         self.fate()
     }
 
-    fn arrival<'a>(&mut self, data: &DataRecord, payload: &'a [u8], missing: u32) -> Arrival<'a> {
+    fn arrival<'a>(
+        &mut self,
+        data: &'a DataRecord,
+        payload: &'a [u8],
+        missing: u32,
+    ) -> Arrival<'a> {
         let way = usize::from(data.direction & 1);
         self.note_missing(missing);
         // The opening record, always number 1, is no data.
@@ -197,6 +204,7 @@ impl Conn {
             },
             payload,
             uncaptured: u64::from(data.length) - payload.len() as u64,
+            tail: known_tail(data),
             starts,
             gap,
             lossy: self.unresolved,
@@ -297,6 +305,17 @@ impl Conn {
                 self.lose_oldest(Loss::Gap, cx);
             }
         }
+    }
+}
+
+/// The last bytes of a call that was not copied whole. A tail that does not say all that it could
+/// is none.
+fn known_tail(data: &DataRecord) -> &[u8] {
+    let full = TAIL.min(data.length as usize);
+    if data.tail_length as usize == full {
+        &data.tail[..full]
+    } else {
+        &[]
     }
 }
 

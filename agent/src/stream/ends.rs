@@ -7,15 +7,17 @@ use super::{
     exchange::ExchangeError,
     requests::measurable,
     side::Sync,
+    tail::Ending,
 };
 use crate::{clock::KernelTime, metrics::counters::Loss, protocol::http1::Skipped};
 
-/// A response whose end cannot be told from its bytes is over when its turn was silent for this
-/// long. A response that pauses longer is cut there, so it is not short.
-const TURN_IDLE: u64 = 5_000_000_000;
+/// A chunked response whose last bytes are those of the last chunk is over when nothing followed
+/// them for this long: content may look the same, and then goes on at once.
+const LAST_CHUNK_IDLE: u64 = 50_000_000;
 
-/// The same when the agent stops.
-const TURN_IDLE_AT_STOP: u64 = 1_000_000_000;
+/// A response whose head was cut, so that nothing tells its length, is over when its turn was
+/// silent for this long. A response that pauses longer is cut there, so it is not short.
+const CUT_IDLE: u64 = 5_000_000_000;
 
 /// What a closed TCP connection has received can still be read for a while.
 const CLOSE_GRACE: u64 = 1_000_000_000;
@@ -144,15 +146,25 @@ impl Conn {
         let lost = self.unresolved && gap > 0;
         let side = &mut self.sides[response];
         let moved = side.last;
-        let by_end = side.sync == Sync::Turn || side.reader.is_until_close();
-        let whole = if by_end {
-            error.is_none()
-        } else {
-            side.sync == Sync::In
-                && side.reader.is_in_body()
-                && matches!(side.reader.skip(gap), Skipped::Complete { .. })
+        if gap > 0 {
+            side.tail.forget();
+        }
+        let whole = match self.ending() {
+            Some(Ending::Whole) => true,
+            Some(Ending::Open) => false,
+            Some(Ending::Unknown) => error.is_none(),
+            None => {
+                let side = &mut self.sides[response];
+                if side.reader.is_until_close() {
+                    error.is_none()
+                } else {
+                    side.sync == Sync::In
+                        && side.reader.is_in_body()
+                        && matches!(side.reader.skip(gap), Skipped::Complete { .. })
+                }
+            }
         };
-        side.lose();
+        self.sides[response].lose();
         if !lost && whole {
             if let Some(oldest) = self.pipeline.oldest() {
                 oldest.request_done = true;
@@ -173,8 +185,8 @@ impl Conn {
         let until_close = self
             .ways()
             .is_some_and(|(_, response)| self.sides[response].reader.is_until_close());
-        if until_close {
-            // Its exit is what ends the response.
+        if until_close || self.ending().is_some_and(|ending| ending != Ending::Open) {
+            // Its exit is what ends the response, or all that is known of its end.
             self.responses_over(0, None, time, cx);
         }
         self.fail_pending(ExchangeError::ProcessExited, time, cx);
@@ -187,21 +199,43 @@ impl Conn {
 
     /// Whether time alone can change it.
     pub(super) fn is_waiting(&self) -> bool {
-        self.closing.is_some() || self.in_turn().is_some()
+        self.closing.is_some() || self.silence().is_some()
     }
 
-    /// When the last bytes of a response moved whose end only the turn's end tells.
-    pub(super) fn in_turn(&self) -> Option<KernelTime> {
+    /// What is known of the end of a response that its framing no longer tells; `None` when there
+    /// is no such response.
+    fn ending(&self) -> Option<Ending> {
         let (_, response) = self.ways()?;
-        let side = &self.sides[response];
-        (side.sync == Sync::Turn).then_some(side.last)
+        if self.sides[response].sync != Sync::Turn {
+            return None;
+        }
+        // Behind a head that was cut may be a body of any kind, and the last bytes may be those
+        // of another response than the oldest request's.
+        let is_chunked = self.pipeline.len() == 1 && !self.pipeline.first()?.response_cut;
+        Some(if is_chunked {
+            self.sides[response].tail.ending()
+        } else {
+            Ending::Unknown
+        })
+    }
+
+    /// From when on for how long the direction of responses must be silent for the response in
+    /// it to be over.
+    fn silence(&self) -> Option<(KernelTime, u64)> {
+        let (_, response) = self.ways()?;
+        let idle = match (self.ending()?, self.pipeline.first()?.response_cut) {
+            (_, true) => CUT_IDLE,
+            (Ending::Whole, false) => LAST_CHUNK_IDLE,
+            _ => return None,
+        };
+        Some((self.sides[response].last, idle))
     }
 
     /// Time has passed.
     pub(super) fn tick(&mut self, now: KernelTime, cx: &mut Context<'_>) -> Fate {
         if self
-            .in_turn()
-            .is_some_and(|last| now.since(last) >= TURN_IDLE)
+            .silence()
+            .is_some_and(|(last, idle)| now.since(last) >= idle)
         {
             self.turn_over(true, cx);
         }
@@ -222,8 +256,7 @@ impl Conn {
     /// The agent stops.
     pub(super) fn stop(&mut self, now: KernelTime, cx: &mut Context<'_>) {
         self.count_rest(self.turn, 0, cx);
-        let idle = |last| now.since(last) >= TURN_IDLE_AT_STOP;
-        if self.in_turn().is_some_and(idle) {
+        if self.ending().is_some_and(|ending| ending != Ending::Open) {
             self.turn_over(true, cx);
         }
         match self.closing {

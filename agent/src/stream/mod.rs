@@ -13,6 +13,7 @@ mod requests;
 mod responses;
 mod side;
 mod table;
+mod tail;
 
 #[cfg(test)]
 mod tests;

@@ -62,6 +62,10 @@ impl Pipeline {
         self.oldest.is_none()
     }
 
+    pub(super) fn first(&self) -> Option<&Pending> {
+        self.oldest.as_ref()
+    }
+
     pub(super) fn oldest(&mut self) -> Option<&mut Pending> {
         self.oldest.as_mut()
     }

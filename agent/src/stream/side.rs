@@ -1,6 +1,7 @@
 //! One direction of a connection: where its stream is, and whether its reader can follow.
 //! Knows neither the other direction nor exchanges.
 
+use super::{connection::Arrival, tail::Tail};
 use crate::{
     clock::KernelTime,
     protocol::http1::{Kind, MessageReader},
@@ -28,6 +29,8 @@ pub(super) struct Side {
     pub(super) turn: u32,
     /// When the last bytes moved.
     pub(super) last: KernelTime,
+    /// The last bytes that moved.
+    pub(super) tail: Tail,
 }
 
 impl Side {
@@ -38,6 +41,22 @@ impl Side {
             position,
             turn: 0,
             last: KernelTime::default(),
+            tail: Tail::default(),
+        }
+    }
+
+    /// The bytes of `arrival` have moved.
+    pub(super) fn moved(&mut self, arrival: &Arrival<'_>) {
+        self.last = arrival.time;
+        if arrival.gap > 0 {
+            self.tail.forget();
+        }
+        if arrival.uncaptured == 0 {
+            self.tail.push(arrival.payload);
+        } else if arrival.tail.is_empty() {
+            self.tail.forget();
+        } else {
+            self.tail.push(arrival.tail);
         }
     }
 

@@ -192,3 +192,81 @@ fn the_longest_silent_connection_makes_room() {
             .any(|activity| matches!(activity, Activity::Lost(id) if id.0 == 1))
     );
 }
+
+/// A chunked body that is longer than what is copied, without its last chunk.
+const CHUNKED: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2000\r\n";
+
+fn long_chunked(script: &mut Script) {
+    script.request(GET);
+    let mut bytes = CHUNKED.to_vec();
+    bytes.resize(CHUNKED.len() + 0x2000, b'x');
+    script.response(&bytes);
+}
+
+#[test]
+fn a_chunked_body_that_was_not_copied_ends_with_its_last_chunk() {
+    let mut script = Script::new(true);
+    long_chunked(&mut script);
+    let ended = script.response(b"\r\n0\r\n\r\n");
+    let mut player = Player::new();
+    player.play(&script.entries);
+    player.drain(ended + SECOND / 100);
+    assert!(player.finished().is_empty());
+    player.drain(ended + SECOND / 10);
+    assert_eq!(player.only(), (Some(200), 0, 0x2000 + 13, ended, None));
+}
+
+#[test]
+fn content_that_looks_like_the_last_chunk_goes_on() {
+    let mut script = Script::new(true);
+    long_chunked(&mut script);
+    let first = script.response(b"\r\n0\r\n\r\n");
+    script.response(b"more");
+    let mut player = Player::new();
+    player.play(&script.entries[..4]);
+    player.drain(first + SECOND / 100);
+    player.play(&script.entries[4..]);
+    // A stream may pause for as long as it likes.
+    player.drain(first + 60 * SECOND);
+    assert!(player.finished().is_empty());
+    let ended = script.response(b"\r\n0\r\n\r\n");
+    player.play(&script.entries[5..]);
+    player.drain(ended + 61 * SECOND);
+    assert_eq!(player.only(), (Some(200), 0, 0x2000 + 24, ended, None));
+}
+
+#[test]
+fn the_end_of_the_connection_tells_what_the_last_bytes_were() {
+    type Say = fn(&mut Script) -> u64;
+    let cases: [(Say, bool); 4] = [
+        (|script| script.response(b"\r\n0\r\n\r\n"), true),
+        (|script| script.response(b"y"), false),
+        (|script| script.response_uncopied(100), true),
+        (|script| script.response(b"\r\n0\r\nA: b\r\n\r\n"), true),
+    ];
+    for (say, whole) in cases {
+        for exits in [false, true] {
+            let mut script = Script::new(true);
+            long_chunked(&mut script);
+            let last = say(&mut script);
+            let mut player = Player::new();
+            let (ended, error) = if exits {
+                player.play(&script.entries);
+                player.streams.process_exited(TGID, KernelTime(last + 5));
+                player.drain(last + 5);
+                (last + 5, ExchangeError::ProcessExited)
+            } else {
+                let closed = script.close(0);
+                player.play(&script.entries);
+                (closed, ExchangeError::Closed)
+            };
+            let (.., at, told) = player.only();
+            let wanted = if whole {
+                (last, None)
+            } else {
+                (ended, Some(error))
+            };
+            assert_eq!((at, told), wanted);
+        }
+    }
+}

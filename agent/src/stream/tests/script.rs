@@ -141,6 +141,10 @@ impl Script {
         let captured = length.min(self.budget).min(copied);
         self.budget -= captured;
         let at = usize::from(way);
+        let tail = if captured < length { length.min(8) } else { 0 };
+        let mut last = [0; TAIL];
+        let knows_tail = copied > 0;
+        last[..tail as usize].copy_from_slice(&bytes[bytes.len() - tail as usize..]);
         self.entries.push(Entry::Data(
             DataRecord {
                 kind: kind::DATA,
@@ -160,8 +164,8 @@ impl Script {
                 length,
                 captured,
                 tid: 7,
-                tail_length: 0,
-                tail: [0; TAIL],
+                tail_length: if knows_tail { tail } else { 0 },
+                tail: last,
             },
             bytes[..captured as usize].to_vec(),
         ));
