@@ -79,7 +79,7 @@ impl Default for BatchSettings {
             schedule_delay: Duration::from_secs(1),
             export_timeout: Some(Duration::from_mins(5)),
             max_queue_size: 65_536,
-            max_export_batch_size: 4_096,
+            max_export_batch_size: 2_048,
         }
     }
 }
