@@ -24,8 +24,9 @@ use crate::stream::exchange::{
 /// redaction.
 pub const VALUE_LIMIT: usize = 4096;
 
-/// More than any span has, with room for one that the caller adds.
-const ATTRIBUTES: usize = 20;
+/// As many as a span has, with room for one that the caller adds; errors may need one allocation
+/// more.
+const ATTRIBUTES: usize = 16;
 
 /// Methods of RFC 9110, PATCH (RFC 5789) and QUERY.
 const METHODS: [&str; 10] = [
