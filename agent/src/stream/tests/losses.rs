@@ -214,6 +214,66 @@ proptest! {
     }
 
     #[test]
+    fn every_request_is_told_or_counted(
+        server: bool,
+        all in vec(said(), 1..8),
+        cuts in vec(any::<usize>(), 0..3),
+        drops in vec((any::<usize>(), 1usize..8), 0..4),
+        keep_alive: bool,
+        shut: bool,
+    ) {
+        let (mut script, truths) = play_all(server, &all, &cuts, false);
+        script.entries.pop();
+        if !keep_alive {
+            if shut {
+                script.send_shut();
+            }
+            script.close(0);
+        }
+        let count = script.entries.len();
+        let dropped = |at: usize| {
+            drops.iter().any(|(from, length)| {
+                let from = from % count;
+                (from..from + length).contains(&at)
+            })
+        };
+        let mut player = Player::new();
+        // The kernel's account, see `unwritten_requests` there. A connection that is open when
+        // the agent stops has none: the last record is seen.
+        let (mut written_turn, mut kernels) = (0, 0);
+        let requests_odd = |turns: u32| (turns / 2) as u64;
+        for (at, entry) in script.entries.iter().enumerate() {
+            let last = at + 1 == count;
+            let turn = match entry {
+                Entry::Open(_) => 0,
+                Entry::Data(data, _) => data.turn,
+                Entry::Close(close) => close.turn,
+            };
+            if dropped(at) && !(last && keep_alive) {
+                if last {
+                    let rest = turn - written_turn;
+                    kernels = if turn % 2 == 1 {
+                        u64::from(rest.div_ceil(2))
+                    } else {
+                        requests_odd(rest)
+                    };
+                }
+                continue;
+            }
+            written_turn = turn;
+            player.play([entry]);
+            player.drain(script.now());
+        }
+        player.drain(script.now() + LATER);
+        player.streams.stop(crate::clock::KernelTime(script.now() + LATER), &mut player.out);
+        prop_assert_eq!(
+            player.finished().len() as u64 + player.lost() + kernels,
+            truths.len() as u64,
+            "{:?}", player.out
+        );
+    }
+
+    #[test]
     fn late_records_change_nothing(
         server: bool,
         all in vec(said(), 1..5),
