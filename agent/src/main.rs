@@ -10,7 +10,7 @@ use clap::Parser as _;
 use wirespan::{
     cli::{Cli, Command, DoctorArgs},
     doctor::Report,
-    run,
+    run, terminal,
 };
 
 fn main() -> ExitCode {
@@ -26,7 +26,8 @@ fn doctor(args: &DoctorArgs) -> ExitCode {
     let written = if args.json {
         report.write_json(output.lock())
     } else {
-        let colours = output.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let colours =
+            output.is_terminal() && terminal::allows_colours(|name| std::env::var_os(name));
         report.write_text(output.lock(), colours)
     };
     match written {

@@ -254,7 +254,8 @@ impl Parts {
             return None;
         }
         let mut parts = [[0; 2]; FEW_PARTS];
-        let size = (self.count as u32 & 7) * size_of::<[u64; 2]>() as u32;
+        // Bounded by the count already, but Linux 6.1 does not follow that through the shift.
+        let size = black_box(self.count as u32 * size_of::<[u64; 2]>() as u32);
         if size > size_of::<FewParts>() as u32 {
             return None;
         }
@@ -282,8 +283,10 @@ pub(crate) fn gather_few(parts: &FewParts, wanted: u32, target: *mut u8) -> (u32
         if gathered >= TURN_BUDGET {
             break;
         }
-        // SAFETY: `gathered` is below the budget, and the target is twice as long.
-        let target = unsafe { target.add(gathered as usize) };
+        // Masked where it is used: Linux 6.1 forgets the bound of what it finds on the stack.
+        let start = black_box(gathered) & (TURN_BUDGET - 1);
+        // SAFETY: `start` is below the budget, and the target is twice as long.
+        let target = unsafe { target.add(start as usize) };
         // SAFETY: `length` is not above the budget, and twice that is there.
         if !unsafe { memory::copy_user(target, length, address) } {
             return (gathered, cause::UNREADABLE);

@@ -12,6 +12,7 @@ mod tree;
 
 use std::{
     collections::HashMap,
+    ffi::OsString,
     io::{self, IsTerminal, Write},
     os::fd::AsFd,
     sync::Arc,
@@ -20,7 +21,10 @@ use std::{
 
 use jiff::tz::TimeZone;
 
-use crate::span::model::{Span, TraceId};
+use crate::{
+    span::model::{Span, TraceId},
+    terminal::allows_colours,
+};
 
 /// Time without a new span after which a trace with a local root is drawn.
 const QUIET: Duration = Duration::from_millis(150);
@@ -50,24 +54,21 @@ impl ConsoleOptions {
             return Self::default();
         }
         let size = rustix::termios::tcgetwinsize(stream).map_or(0, |size| size.ws_col);
-        Self::of_terminal(size.into(), |name| {
-            std::env::var_os(name)?.into_string().ok()
-        })
+        Self::of_terminal(size.into(), |name| std::env::var_os(name))
     }
 
-    fn of_terminal(columns: usize, variable: impl Fn(&str) -> Option<String>) -> Self {
+    fn of_terminal(columns: usize, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let given = || {
             variable("COLUMNS")?
+                .to_str()?
                 .parse()
                 .ok()
                 .filter(|columns| *columns > 0)
         };
         let width = if columns > 0 { Some(columns) } else { given() };
-        let plain = variable("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || variable("TERM").is_some_and(|term| term == "dumb");
         Self {
             width: Some(width.unwrap_or(DEFAULT_WIDTH)),
-            color: !plain,
+            color: allows_colours(variable),
         }
     }
 }

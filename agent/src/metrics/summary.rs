@@ -115,23 +115,33 @@ impl Summary {
         })
     }
 
+    /// Fails where [`Self::write`] would have to: to be asked before hours of tracing, not after.
+    /// What the file holds stays.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError`] when the file, or one beside it, cannot be made.
+    pub fn check(path: &Path) -> Result<(), WriteError> {
+        let result = match Target::of(path) {
+            // Opening a pipe would wait for its reader, and close it again for the reader.
+            Ok(Target::Special) => Ok(()),
+            Ok(Target::File { beside, .. }) => {
+                File::create(&beside).and_then(|_| fs::remove_file(&beside))
+            }
+            Err(error) => Err(error),
+        };
+        result.map_err(|source| WriteError {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
     fn write_json(&self, path: &Path) -> io::Result<()> {
         let mut content = serde_json::to_vec_pretty(self)?;
         content.push(b'\n');
-        let target = match fs::metadata(path) {
-            Ok(metadata) if !metadata.is_file() => {
-                return File::options().write(true).open(path)?.write_all(&content);
-            }
-            // Through a link the file that it leads to is replaced, not the link.
-            Ok(_) => fs::canonicalize(path)?,
-            Err(_) => path.to_owned(),
+        let Target::File { target, beside } = Target::of(path)? else {
+            return File::options().write(true).open(path)?.write_all(&content);
         };
-        let mut name = target
-            .file_name()
-            .ok_or(io::ErrorKind::InvalidFilename)?
-            .to_owned();
-        name.push(format!(".{}.tmp", std::process::id()));
-        let beside = target.with_file_name(name);
         let written = File::create(&beside)
             .and_then(|mut file| {
                 file.write_all(&content)?;
@@ -230,6 +240,38 @@ impl Summary {
             write!(line, " {}", reason.name())?;
         }
         write!(f, "{line}")
+    }
+}
+
+/// How the summary gets to where it is wanted.
+enum Target {
+    /// A regular file, or none yet: replaced by one that is written beside it.
+    File {
+        /// The file.
+        target: PathBuf,
+        /// Where it is written first.
+        beside: PathBuf,
+    },
+    /// Anything else is written to as it is.
+    Special,
+}
+
+impl Target {
+    fn of(path: &Path) -> io::Result<Self> {
+        let target = match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+            Ok(metadata) if !metadata.is_file() => return Ok(Self::Special),
+            // Through a link the file that it leads to is replaced, not the link.
+            Ok(_) => fs::canonicalize(path)?,
+            Err(_) => path.to_owned(),
+        };
+        let mut name = target
+            .file_name()
+            .ok_or(io::ErrorKind::InvalidFilename)?
+            .to_owned();
+        name.push(format!(".{}.tmp", std::process::id()));
+        let beside = target.with_file_name(name);
+        Ok(Self::File { target, beside })
     }
 }
 
@@ -368,6 +410,26 @@ losses          \n  ring_full_records                              7  Data recor
                 .to_string()
                 .contains("absent/summary.json: No such file")
         );
+    }
+
+    #[test]
+    fn a_check_finds_what_cannot_be_written_and_leaves_no_trace() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("summary.json");
+        Summary::check(&path).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        fs::write(&path, "before").unwrap();
+        Summary::check(&path).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"before");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        Summary::check(Path::new("/dev/null")).unwrap();
+        for bad in [
+            folder.path().join("absent/summary.json"),
+            folder.path().to_owned(),
+        ] {
+            let error = Summary::check(&bad).unwrap_err().to_string();
+            assert!(error.contains("choose another --summary"), "{error}");
+        }
     }
 
     #[test]

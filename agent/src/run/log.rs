@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _};
 
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::cli::LogLevel;
+use crate::{cli::LogLevel, terminal::allows_colours};
 
 /// Starts it. Standard output belongs to the spans.
 pub(super) fn start(level: LogLevel) {
@@ -16,7 +16,7 @@ pub(super) fn start(level: LogLevel) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let colour = io::stderr().is_terminal() && allows_colours(|name| std::env::var_os(name));
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
         .with_ansi(colour)

@@ -24,6 +24,7 @@ use crate::{
     cli::RunArgs,
     config::{Config, otel_env::otlp_settings},
     export::{Exporters, Target, console::ConsoleOptions},
+    memory,
     metrics::{counters::Counters, otlp::SelfMetrics, summary::Summary},
 };
 use pipeline::Pipeline;
@@ -81,6 +82,9 @@ struct Agent {
 
 impl Agent {
     fn start(config: Config) -> anyhow::Result<Self> {
+        if let Some(path) = &config.summary {
+            Summary::check(path)?;
+        }
         let signals = Signals::listen().context("cannot listen for signals")?;
         let counters = Arc::new(Counters::default());
         let chosen = support::choose(config.hooks, &Support::probe())?;
@@ -100,6 +104,7 @@ impl Agent {
             .otlp
             .then(|| SelfMetrics::start(&counters, &pipeline.own_resource()))
             .flatten();
+        memory::release_unused();
         eprintln!("wirespan: tracing this host by {} hooks", chosen.hooks);
         Ok(Self {
             config,

@@ -42,6 +42,8 @@ pub(super) struct Pipeline {
     activities: Vec<Activity>,
     spans: Vec<Span>,
     housekept: KernelTime,
+    /// [`Loss::RingFullOther`] when processes were last read from `/proc`.
+    lifecycle_lost: u64,
 }
 
 impl Pipeline {
@@ -63,6 +65,7 @@ impl Pipeline {
             activities: Vec::new(),
             spans: Vec::new(),
             housekept: KernelTime::now(),
+            lifecycle_lost: 0,
         })
     }
 
@@ -100,9 +103,19 @@ impl Pipeline {
             self.housekept = now;
             self.clock.remeasure();
             metrics::kernel::absorb(&self.counters, &kernel.stats()?);
+            self.refill_processes();
             self.losses.tick(&self.counters, Instant::now());
         }
         Ok(())
+    }
+
+    /// Records that were lost may have told of processes.
+    fn refill_processes(&mut self) {
+        let lost = self.counters.loss(Loss::RingFullOther);
+        if lost != self.lifecycle_lost {
+            self.lifecycle_lost = lost;
+            self.processes.backfill();
+        }
     }
 
     /// The last pass, after capture has stopped.

@@ -35,9 +35,91 @@ pub(super) struct Served {
     pub(super) checked: bool,
 }
 
+/// Where an exchange is in its thread's history: when its request's head was whole, and its number.
+pub(super) type Key = (KernelTime, ExchangeId);
+
 impl Served {
+    fn key(&self) -> Key {
+        (self.from, self.id)
+    }
+
     fn open_at(&self, time: KernelTime) -> bool {
         self.from <= time && self.until.is_none_or(|until| until >= time)
+    }
+}
+
+/// What one thread serves and has served a moment ago, in the order of [`Served::key`].
+///
+/// A busy thread has some thousand entries, so nothing here goes through all of them. It need not:
+/// of those that were checked and not lost, no two of different connections overlap (else the
+/// process would be an event loop), and those of one connection end in the order in which they
+/// began. Whoever goes back in time can therefore stop at the first that was over.
+#[derive(Debug, Default)]
+struct History {
+    served: VecDeque<Served>,
+    /// How many of them are lost; these may overlap anything.
+    lost: usize,
+}
+
+impl History {
+    /// Nearly always at the end.
+    fn insert(&mut self, served: Served) {
+        let key = served.key();
+        let later = self.served.iter().rev();
+        let later = later.take_while(|other| other.key() > key).count();
+        self.served.insert(self.served.len() - later, served);
+    }
+
+    fn position(&self, key: Key) -> Option<usize> {
+        self.served.binary_search_by_key(&key, Served::key).ok()
+    }
+
+    fn remove(&mut self, at: usize) {
+        if let Some(served) = self.served.remove(at) {
+            self.lost -= usize::from(served.lost);
+        }
+    }
+
+    /// Whether an exchange of another connection was open at the same time as this one, which
+    /// is checked.
+    fn overlaps(&self, at: usize) -> bool {
+        let overlap = |first: &Served, second: &Served| {
+            second.checked
+                && !first.lost
+                && !second.lost
+                && first.connection != second.connection
+                && first.until.is_none_or(|until| until > second.from)
+        };
+        let this = &self.served[at];
+        for before in self.served.range(..at).rev() {
+            if overlap(before, this) {
+                return true;
+            }
+            // What was open before this one and still is now overlaps this one, too.
+            if before.checked && !before.lost {
+                break;
+            }
+        }
+        self.served
+            .range(at + 1..)
+            .take_while(|after| this.until.is_none_or(|until| until > after.from))
+            .any(|after| overlap(this, after))
+    }
+
+    fn only_open_at(&self, time: KernelTime) -> Option<ExchangeId> {
+        let end = self.served.partition_point(|served| served.from <= time);
+        let mut only: Option<&Served> = None;
+        for served in self.served.range(..end).rev() {
+            if served.open_at(time) {
+                if only.is_some() {
+                    return None;
+                }
+                only = Some(served);
+            } else if served.checked && self.lost == 0 {
+                break;
+            }
+        }
+        only.filter(|only| !only.lost).map(|only| only.id)
     }
 }
 
@@ -52,7 +134,7 @@ struct Process {
 /// What each thread serves and has served a moment ago.
 #[derive(Debug, Default)]
 pub(super) struct Carriers {
-    threads: HashMap<Thread, VecDeque<Served>>,
+    threads: HashMap<Thread, History>,
     processes: HashMap<u32, Process>,
 }
 
@@ -65,49 +147,38 @@ impl Carriers {
         let process = self.processes.entry(thread.tgid).or_default();
         if !process.event_loop {
             process.served += 1;
-            self.threads.entry(thread).or_default().push_back(served);
+            self.threads.entry(thread).or_default().insert(served);
         }
     }
 
     /// The response was sent.
-    pub(super) fn end(&mut self, thread: Thread, id: ExchangeId, until: KernelTime) {
-        if let Some(served) = self.find(thread, id) {
+    pub(super) fn end(&mut self, thread: Thread, key: Key, until: KernelTime) {
+        if let Some(served) = self.find(thread, key) {
             served.until = Some(until);
         }
     }
 
     /// The exchange's end will not be known: for its thread's calls there is doubt.
-    pub(super) fn lose(&mut self, thread: Thread, id: ExchangeId) {
-        if let Some(served) = self.find(thread, id) {
-            served.lost = true;
+    pub(super) fn lose(&mut self, thread: Thread, key: Key) {
+        if let Some(list) = self.threads.get_mut(&thread)
+            && let Some(at) = list.position(key)
+        {
+            list.lost += usize::from(!list.served[at].lost);
+            list.served[at].lost = true;
         }
     }
 
     /// All records of the time before the exchange are read: whatever has no end yet was open at
     /// its beginning. Two exchanges of different connections at once make an event loop. (Those of
     /// one connection are pipelined, and wait for each other.)
-    pub(super) fn check(&mut self, thread: Thread, id: ExchangeId) {
-        let Some(list) = self.threads.get_mut(&thread) else {
-            return;
-        };
-        let Some(at) = list.iter().rposition(|served| served.id == id) else {
-            return;
-        };
-        list[at].checked = true;
-        let this = &list[at];
-        let overlaps = |other: &Served| {
-            let (first, second) = if other.from <= this.from {
-                (other, this)
-            } else {
-                (this, other)
-            };
-            let comparable = second.checked && !first.lost && !second.lost;
-            comparable
-                && other.connection != this.connection
-                && first.until.is_none_or(|until| until > second.from)
-        };
-        if list.iter().any(overlaps) {
-            self.is_event_loop(thread.tgid);
+    pub(super) fn check(&mut self, thread: Thread, key: Key) {
+        if let Some(list) = self.threads.get_mut(&thread)
+            && let Some(at) = list.position(key)
+        {
+            list.served[at].checked = true;
+            if list.overlaps(at) {
+                self.is_event_loop(thread.tgid);
+            }
         }
     }
 
@@ -122,25 +193,19 @@ impl Carriers {
 
     /// The only server exchange that the thread had open at that time.
     pub(super) fn serving(&self, thread: Thread, time: KernelTime) -> Option<ExchangeId> {
-        let mut open = self
-            .threads
-            .get(&thread)?
-            .iter()
-            .filter(|served| served.open_at(time));
-        let only = open.next()?;
-        (open.next().is_none() && !only.lost).then_some(only.id)
+        self.threads.get(&thread)?.only_open_at(time)
     }
 
     /// Nothing will refer to the exchange any more.
-    pub(super) fn forget(&mut self, thread: Thread, id: ExchangeId) {
+    pub(super) fn forget(&mut self, thread: Thread, key: Key) {
         let Some(list) = self.threads.get_mut(&thread) else {
             return;
         };
-        let Some(at) = list.iter().position(|served| served.id == id) else {
+        let Some(at) = list.position(key) else {
             return;
         };
         list.remove(at);
-        if list.is_empty() {
+        if list.served.is_empty() {
             self.threads.remove(&thread);
         }
         if let Some(process) = self.processes.get_mut(&thread.tgid) {
@@ -164,13 +229,10 @@ impl Carriers {
         self.processes.clear();
     }
 
-    /// Looks among the last first: those are still open.
-    fn find(&mut self, thread: Thread, id: ExchangeId) -> Option<&mut Served> {
-        self.threads
-            .get_mut(&thread)?
-            .iter_mut()
-            .rev()
-            .find(|served| served.id == id)
+    fn find(&mut self, thread: Thread, key: Key) -> Option<&mut Served> {
+        let list = self.threads.get_mut(&thread)?;
+        let at = list.position(key)?;
+        list.served.get_mut(at)
     }
 
     #[cfg(test)]
@@ -178,3 +240,6 @@ impl Carriers {
         self.threads.is_empty() && self.processes.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -133,8 +133,8 @@ impl Tracer {
     /// The other end of a connection was not seen, though it may be on this host: only if it has
     /// come meanwhile, it is worth a longer wait.
     pub(super) fn give_up_on_peer(&mut self, id: ExchangeId) {
-        let has_partner = |exchange: &Exchange| exchange.partner.is_some();
-        if self.exchanges.get(&id).is_some_and(has_partner) {
+        let exchange = self.exchanges.get(&id);
+        if exchange.is_some_and(|exchange| exchange.partner.is_some()) {
             self.timers.push(Wait::Limit, id);
         } else {
             self.decide_now(id);
@@ -173,11 +173,9 @@ impl Tracer {
             Verdict::DependsOn(_) if depth >= DEPTH => self.decide(id, Patience::Alone, depth),
             Verdict::DependsOn(other) => {
                 self.decide(other, Patience::Over, depth + 1);
-                let is_decided = |id| {
-                    let exchange: Option<&Exchange> = self.exchanges.get(id);
-                    exchange.is_some_and(|exchange| exchange.identity.is_some())
-                };
-                let patience = if is_decided(&other) {
+                let other = self.exchanges.get(&other);
+                let is_decided = other.is_some_and(|other| other.identity.is_some());
+                let patience = if is_decided {
                     Patience::Over
                 } else {
                     Patience::Alone
@@ -284,8 +282,8 @@ impl Tracer {
             return Forwarded::No;
         }
         let same_header = |id: &ExchangeId| {
-            let context_of = |exchange: &Exchange| exchange.context.as_ref().map(|own| own.parent);
-            self.exchanges.get(id).and_then(context_of) == Some(context.parent)
+            let own = self.exchanges.get(id).and_then(|own| own.context.as_ref());
+            own.map(|own| own.parent) == Some(context.parent)
         };
         if let Some(server) = serving.filter(same_header) {
             return Forwarded::From(server);

@@ -82,7 +82,8 @@ pub struct Tracer {
     ends: Ends,
     carriers: Carriers,
     contexts: Contexts,
-    exchanges: HashMap<ExchangeId, Exchange>,
+    /// Boxed, so that the table stays small: it is what each look-up goes through.
+    exchanges: HashMap<ExchangeId, Box<Exchange>>,
     /// In the order of opening; some may be no longer open.
     open_order: VecDeque<ExchangeId>,
     open: usize,
@@ -216,7 +217,7 @@ impl Tracer {
     fn open(&mut self, opened: Box<Opened>, resource: Arc<Resource>) {
         let id = opened.id;
         let context = w3c::extract(&opened.request);
-        let exchange = Exchange::new(opened, resource, context);
+        let exchange = Box::new(Exchange::new(opened, resource, context));
         if exchange.role() == Role::Server {
             self.carriers.begin(
                 exchange.thread,
@@ -298,7 +299,9 @@ impl Tracer {
         exchange.ended = Some(ended);
         exchange.failed = failed;
         match role {
-            Role::Server => self.carriers.end(exchange.thread, id, ended),
+            Role::Server => self
+                .carriers
+                .end(exchange.thread, (exchange.head_ended, id), ended),
             // What was received whole by then was sent by then. A client that gave up says
             // nothing about its server.
             Role::Client if !failed => {
@@ -330,7 +333,8 @@ impl Tracer {
         exchange.lost = true;
         self.to_decide.extend(exchange.waiters.drain(..));
         if exchange.role() == Role::Server {
-            self.carriers.lose(exchange.thread, id);
+            self.carriers
+                .lose(exchange.thread, (exchange.head_ended, id));
         } else if let Some(server) = exchange.partner {
             self.to_decide.push_back(server);
         }
@@ -339,14 +343,18 @@ impl Tracer {
 
     fn check(&mut self, id: ExchangeId) {
         if let Some(exchange) = self.exchanges.get(&id) {
-            self.carriers.check(exchange.thread, id);
+            self.carriers
+                .check(exchange.thread, (exchange.head_ended, id));
         }
     }
 
     /// Keeps within the limits.
     fn evict(&mut self, out: &mut Vec<Span>) {
         while let Some(&id) = self.held_order.front() {
-            let is_held = self.exchanges.get(&id).is_some_and(Exchange::is_held);
+            let is_held = self
+                .exchanges
+                .get(&id)
+                .is_some_and(|exchange| exchange.is_held());
             if is_held && self.held <= self.config.max_held {
                 break;
             }
@@ -400,11 +408,15 @@ impl Tracer {
 
     fn forget_exchange(&mut self, id: ExchangeId) {
         if let Some(exchange) = self.exchanges.remove(&id) {
-            if let Some(key) = exchange.connection.key {
+            // Where it has found the other end, it has parted already.
+            if let Some(key) = exchange.connection.key
+                && exchange.partner.is_none()
+            {
                 self.ends.part(key, exchange.position, exchange.role(), id);
             }
             if exchange.role() == Role::Server {
-                self.carriers.forget(exchange.thread, id);
+                self.carriers
+                    .forget(exchange.thread, (exchange.head_ended, id));
             }
         }
     }

@@ -236,7 +236,7 @@ fn a_terminal_decides_about_width_and_colour() {
     let options = |columns, set: &[(&str, &str)]| {
         ConsoleOptions::of_terminal(columns, |name| {
             let found = set.iter().find(|(other, _)| *other == name);
-            found.map(|(_, value)| (*value).to_owned())
+            found.map(|(_, value)| (*value).into())
         })
     };
     let shown = |width, color| ConsoleOptions {

@@ -83,31 +83,33 @@ pub fn describe(
     let mut attributes = Attributes(Vec::with_capacity(ATTRIBUTES));
     let name = method(conventions, request, &mut attributes);
     let target = Target::parse(&request.method, &request.target);
+    let peer = opened.connection.addresses.map(Peer::of);
     match role {
-        Role::Client => client(
-            request,
-            &target,
-            opened.connection.addresses,
-            &mut attributes,
-        ),
-        Role::Server => server(
-            request,
-            &target,
-            opened.connection.addresses,
-            &mut attributes,
-        ),
+        Role::Client => client(request, &target, peer.as_ref(), &mut attributes),
+        Role::Server => server(request, &target, peer.as_ref(), &mut attributes),
     }
-    network(
-        request.version,
-        opened.connection.addresses,
-        &mut attributes,
-    );
+    network(request.version, peer, &mut attributes);
     let status = outcome(role, finished, &mut attributes);
     sizes(finished, &mut attributes);
     Description {
         name,
         status,
         attributes: attributes.0,
+    }
+}
+
+/// The socket's peer; its address is text for more than one attribute.
+struct Peer {
+    address: CompactString,
+    port: u16,
+}
+
+impl Peer {
+    fn of(addresses: Addresses) -> Self {
+        Self {
+            address: addresses.peer.ip().to_compact_string(),
+            port: addresses.peer.port(),
+        }
     }
 }
 
@@ -146,7 +148,7 @@ fn method(
 fn client(
     request: &RequestHead,
     target: &Target<'_>,
-    addresses: Option<Addresses>,
+    peer: Option<&Peer>,
     attributes: &mut Attributes,
 ) {
     let scheme = target.scheme().unwrap_or("http");
@@ -154,12 +156,11 @@ fn client(
         .authority()
         .or_else(|| request.header(HeaderName::Host))
         .and_then(Authority::parse);
-    let peer = addresses.map(|addresses| (addresses.peer.ip().to_compact_string(), addresses.peer));
-    let authority = match (&named, &peer) {
+    let authority = match (&named, peer) {
         (Some(named), _) => *named,
-        (None, Some((host, peer))) => Authority {
-            host,
-            port: Some(peer.port()),
+        (None, Some(peer)) => Authority {
+            host: &peer.address,
+            port: Some(peer.port),
             credentials: false,
         },
         // A unix socket and no Host (HTTP/1.0): nothing names the server.
@@ -175,7 +176,7 @@ fn client(
 fn server(
     request: &RequestHead,
     target: &Target<'_>,
-    addresses: Option<Addresses>,
+    peer: Option<&Peer>,
     attributes: &mut Attributes,
 ) {
     let scheme = forwarded::scheme(request)
@@ -195,15 +196,15 @@ fn server(
     }
     if let Some(client) = forwarded::client(request) {
         attributes.text("client.address", &client);
-    } else if let Some(addresses) = addresses {
-        attributes.text("client.address", &addresses.peer.ip().to_compact_string());
+    } else if let Some(peer) = peer {
+        attributes.text("client.address", &peer.address);
     }
     if let Some(agent) = request.header(HeaderName::UserAgent) {
         attributes.text("user_agent.original", agent);
     }
 }
 
-fn network(version: HttpVersion, addresses: Option<Addresses>, attributes: &mut Attributes) {
+fn network(version: HttpVersion, peer: Option<Peer>, attributes: &mut Attributes) {
     attributes.text(
         "network.protocol.version",
         match version {
@@ -211,9 +212,9 @@ fn network(version: HttpVersion, addresses: Option<Addresses>, attributes: &mut 
             HttpVersion::Http11 => "1.1",
         },
     );
-    if let Some(Addresses { peer, .. }) = addresses {
-        attributes.text("network.peer.address", &peer.ip().to_compact_string());
-        attributes.number("network.peer.port", peer.port().into());
+    if let Some(Peer { address, port }) = peer {
+        attributes.0.push(("network.peer.address", address.into()));
+        attributes.number("network.peer.port", port.into());
     } else {
         attributes.text("network.transport", "unix");
     }
