@@ -23,11 +23,15 @@ impl Conn {
         let parity = self.parity.unwrap_or(1);
         let newest = turns.saturating_sub(u32::from(turns % 2 != parity));
         let count = (i64::from(newest) - self.accounted(parity)) / 2;
-        // A turn of requests went by of which there is no record: its bytes are missing.
-        let unseen = if count > 0 && self.has_losses {
-            u64::MAX
-        } else {
-            0
+        // A turn of requests went by of which there is no record, or what answers a request whose
+        // head was not read to its end: bytes are missing.
+        let in_head = self
+            .ways()
+            .is_some_and(|(request, _)| self.sides[request].reader.is_in_head());
+        let answered = in_head && self.request_turn.is_some_and(|turn| turn < turns);
+        let unseen = match self.has_losses && (count > 0 || answered) {
+            true => u64::MAX,
+            false => 0,
         };
         if self.requests_over(gap.unwrap_or(unseen), cx) {
             return;
