@@ -29,9 +29,10 @@ impl Conn {
             .ways()
             .is_some_and(|(request, _)| self.sides[request].reader.is_in_head());
         let answered = in_head && self.request_turn.is_some_and(|turn| turn < turns);
-        let unseen = match self.has_losses && (count > 0 || answered) {
-            true => u64::MAX,
-            false => 0,
+        let unseen = if self.has_losses && (count > 0 || answered) {
+            u64::MAX
+        } else {
+            0
         };
         if self.requests_over(gap.unwrap_or(unseen), cx) {
             return;

@@ -173,7 +173,7 @@ impl Conn {
     ) -> Fate {
         let arrival = self.arrival(data, payload, missing);
         self.recall(
-            data.flags >> data_flags::ROLE_SHIFT & 3,
+            (data.flags >> data_flags::ROLE_SHIFT) & 3,
             data.flags & data_flags::PRE_EXISTING != 0,
         );
         self.tgid = data.tgid;

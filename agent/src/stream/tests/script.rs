@@ -153,9 +153,9 @@ impl Script {
             DataRecord {
                 kind: kind::DATA,
                 direction: way,
-                flags: u8::from(bytes.is_empty()) * data_flags::END_OF_STREAM
-                    | self.role << data_flags::ROLE_SHIFT
-                    | u8::from(self.old) * data_flags::PRE_EXISTING,
+                flags: (u8::from(bytes.is_empty()) * data_flags::END_OF_STREAM)
+                    | (self.role << data_flags::ROLE_SHIFT)
+                    | (u8::from(self.old) * data_flags::PRE_EXISTING),
                 cause: 0,
                 tgid: TGID,
                 time: self.time,
