@@ -109,11 +109,7 @@ fn record(state: &mut SocketState, transfer: &Transfer) {
     let data = DataRecord {
         kind: kind::DATA,
         direction: transfer.way,
-        flags: if transfer.moved == 0 {
-            data_flags::END_OF_STREAM
-        } else {
-            0
-        },
+        flags: flags_of(state, transfer),
         cause: cause::BUDGET,
         tgid: transfer.tgid,
         // SAFETY: the helper has no preconditions.
@@ -129,6 +125,18 @@ fn record(state: &mut SocketState, transfer: &Transfer) {
         tail: [0; TAIL],
     };
     copy(state, transfer, stats, data);
+}
+
+#[inline(always)]
+fn flags_of(state: &SocketState, transfer: &Transfer) -> u8 {
+    let mut flags = (state.role & 3) << data_flags::ROLE_SHIFT;
+    if transfer.moved == 0 {
+        flags |= data_flags::END_OF_STREAM;
+    }
+    if state.flags & flags::PRE_EXISTING != 0 {
+        flags |= data_flags::PRE_EXISTING;
+    }
+    flags
 }
 
 /// A new run in one direction has its own budget.

@@ -76,7 +76,8 @@ fn closed(sock: KernelPointer, how: u8) {
             *record = CloseRecord {
                 kind: kind::CLOSE,
                 how,
-                reserved: [0; 2],
+                role: state.role,
+                reserved: 0,
                 tgid: 0,
                 // SAFETY: the helper has no preconditions.
                 time: unsafe { bpf_ktime_get_boot_ns() },

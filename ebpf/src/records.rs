@@ -81,6 +81,11 @@ pub mod cause {
 pub mod data_flags {
     /// A receive returned zero: the peer has shut down its sending side.
     pub const END_OF_STREAM: u8 = 1;
+    /// The socket's [`super::role`] is in the bits from this one on, two of them. Told again, in
+    /// case that the opening record was lost.
+    pub const ROLE_SHIFT: u32 = 1;
+    /// As [`super::open_flags::PRE_EXISTING`], told again.
+    pub const PRE_EXISTING: u8 = 1 << 3;
 }
 
 /// Bits of [`OpenRecord::flags`].
@@ -204,8 +209,10 @@ pub struct CloseRecord {
     pub kind: u8,
     /// See [`close_how`].
     pub how: u8,
+    /// See [`role`]: told again, in case that the opening record was lost.
+    pub role: u8,
     /// Zero.
-    pub reserved: [u8; 2],
+    pub reserved: u8,
     /// Zero: state changes come from any context.
     pub tgid: u32,
     /// When, in nanoseconds of `CLOCK_BOOTTIME`.

@@ -12,20 +12,31 @@ use crate::{
 
 impl Conn {
     /// Requests up to turn `turns` of which no reader saw anything. `gap` bytes of requests were
-    /// moved since the last record.
-    pub(super) fn count_rest(&mut self, turns: u32, gap: u64, cx: &mut Context<'_>) {
+    /// moved since the last record; `None` where that is not known.
+    pub(super) fn count_rest(&mut self, turns: u32, gap: Option<u64>, cx: &mut Context<'_>) {
         // Nothing was ever read, and records are missing: for all that is known these were
         // requests. A connection that was judged not to be HTTP is not here any more.
         let unread = self.has_losses && self.bad_turns == 0 && !self.identity.is_old;
         if self.identity.role.is_none() || (!self.is_http && !unread) {
             return;
         }
-        if self.requests_over(gap, cx) {
-            return;
-        }
         let parity = self.parity.unwrap_or(1);
         let newest = turns.saturating_sub(u32::from(turns % 2 != parity));
         let count = (i64::from(newest) - self.accounted(parity)) / 2;
+        // A turn of requests went by of which there is no record, or what answers a request whose
+        // head was not read to its end: bytes are missing.
+        let in_head = self
+            .ways()
+            .is_some_and(|(request, _)| self.sides[request].reader.is_in_head());
+        let answered = in_head && self.request_turn.is_some_and(|turn| turn < turns);
+        let unseen = if self.has_losses && (count > 0 || answered) {
+            u64::MAX
+        } else {
+            0
+        };
+        if self.requests_over(gap.unwrap_or(unseen), cx) {
+            return;
+        }
         self.count_lost(u64::try_from(count).unwrap_or(0), Loss::Gap, cx);
         self.request_turn = Some(newest);
     }

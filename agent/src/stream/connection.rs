@@ -6,7 +6,7 @@ use wirespan_ebpf::records::{DataRecord, OpenRecord, TAIL, data_flags, direction
 use super::{
     ends::Closing,
     exchange::{Activity, Role},
-    identity::Identity,
+    identity::{Identity, role_of},
     pipeline::Pipeline,
     side::{Side, Sync},
     table::Limits,
@@ -149,6 +149,16 @@ impl Conn {
         self.sides[response].reader = MessageReader::new(Kind::Response);
     }
 
+    /// A record that is not the first tells the role again, in case that the first was lost.
+    pub(super) fn recall(&mut self, role: u8, is_old: bool) {
+        if self.identity.role.is_none()
+            && let Some(role) = role_of(role)
+        {
+            self.identity.recall(role, is_old);
+            self.assign(role);
+        }
+    }
+
     /// The directions of requests and of responses.
     pub(super) fn ways(&self) -> Option<(usize, usize)> {
         self.identity.role.map(ways)
@@ -162,6 +172,10 @@ impl Conn {
         cx: &mut Context<'_>,
     ) -> Fate {
         let arrival = self.arrival(data, payload, missing);
+        self.recall(
+            (data.flags >> data_flags::ROLE_SHIFT) & 3,
+            data.flags & data_flags::PRE_EXISTING != 0,
+        );
         self.tgid = data.tgid;
         self.last = arrival.time;
         if data.turn > self.turn {

@@ -29,6 +29,8 @@ pub(super) struct Closing {
     error: Option<ExchangeError>,
     /// Wait for what is pending, for as long as it takes.
     patient: bool,
+    /// Where the requests' direction ended; `None` where that is not known.
+    requests_end: Option<u64>,
 }
 
 impl Conn {
@@ -53,6 +55,7 @@ impl Conn {
             time,
             error: None,
             patient,
+            requests_end: None,
         });
     }
 
@@ -62,39 +65,65 @@ impl Conn {
         missing: u32,
         cx: &mut Context<'_>,
     ) -> Fate {
-        let time = KernelTime(close.time);
         self.note_missing(missing);
+        // Only sockets that the kernel saw being established have a role and are closed.
+        self.recall(close.role, false);
         if close.how == close_how::SEND_SHUT {
-            match self.ways() {
-                Some((_, SEND)) => {
-                    let gap = self.gap(SEND, close.position[SEND]);
-                    self.responses_over(gap, None, time, cx);
-                }
-                Some((request, _)) => {
-                    let gap = self.gap(request, close.position[request]);
-                    self.requests_over(gap, cx);
-                }
-                None => {}
-            }
-            return Fate::Keep;
+            self.send_shut(close, cx);
+            Fate::Keep
+        } else {
+            self.closed(close, cx)
         }
+    }
+
+    fn send_shut(&mut self, close: &CloseRecord, cx: &mut Context<'_>) {
+        let Some((request, response)) = self.ways() else {
+            return;
+        };
+        let gap = self.gap(SEND, close.position[SEND]);
+        if response == SEND {
+            self.responses_over(gap, None, KernelTime(close.time), cx);
+        } else if request == SEND {
+            self.requests_over(gap, cx);
+        }
+        if close.turn > self.turn {
+            // No record of these turns came, but they are accounted for in the end.
+            self.turn_over(false, cx);
+            self.turn = close.turn;
+        }
+    }
+
+    fn closed(&mut self, close: &CloseRecord, cx: &mut Context<'_>) -> Fate {
+        let time = KernelTime(close.time);
         let Some((request, response)) = self.ways() else {
             return Fate::Gone;
         };
-        let gap = self.gap(request, close.position[request]);
-        self.count_rest(close.turn, gap, cx);
         let error = error_of(close.error);
-        let gap = self.gap(response, close.position[response]);
-        if response == RECEIVE && !self.pipeline.is_empty() && !self.unresolved {
-            self.closing = Some(Closing {
-                time,
-                error,
-                patient: false,
-            });
-            return Fate::Keep;
+        // What was received before an RST can still be read, and a server that reads a request
+        // learns only by its response that nobody waits for it.
+        let may_read_requests = request == RECEIVE && error.is_some();
+        let closing = Closing {
+            time,
+            error,
+            patient: false,
+            requests_end: may_read_requests.then_some(close.position[request]),
+        };
+        if !may_read_requests {
+            let gap = self.gap(request, close.position[request]);
+            self.count_rest(close.turn, Some(gap), cx);
         }
-        self.responses_over(gap, error, time, cx);
-        Fate::Gone
+        let gap = self.gap(response, close.position[response]);
+        let may_read_responses =
+            response == RECEIVE && !self.pipeline.is_empty() && !self.unresolved;
+        if !may_read_responses {
+            self.responses_over(gap, error, time, cx);
+        }
+        if !may_read_responses && !may_read_requests {
+            return Fate::Gone;
+        }
+        self.turn = self.turn.max(close.turn);
+        self.closing = Some(closing);
+        Fate::Keep
     }
 
     /// No more of any request will come; `gap` bytes of requests were moved since the last record.
@@ -244,7 +273,7 @@ impl Conn {
         };
         let due = now.since(closing.time.max(self.last)) >= CLOSE_GRACE;
         if due && !closing.patient {
-            self.responses_over(0, closing.error, closing.time, cx);
+            self.close_now(closing, cx);
         }
         if self.pipeline.is_empty() && due {
             Fate::Gone
@@ -253,14 +282,30 @@ impl Conn {
         }
     }
 
+    /// All that will ever be read of a closed connection was read.
+    fn close_now(&mut self, closing: Closing, cx: &mut Context<'_>) {
+        if let (Some(end), Some((request, _))) = (closing.requests_end, self.ways()) {
+            let position = self.sides[request].position.unwrap_or(end);
+            let gap = self.gap(request, end.max(position));
+            self.count_rest(self.turn, Some(gap), cx);
+        }
+        let time = closing.time.max(self.last);
+        self.responses_over(0, closing.error, time, cx);
+    }
+
     /// The agent stops.
     pub(super) fn stop(&mut self, now: KernelTime, cx: &mut Context<'_>) {
-        self.count_rest(self.turn, 0, cx);
+        if self
+            .closing
+            .is_none_or(|closing| closing.requests_end.is_none())
+        {
+            self.count_rest(self.turn, None, cx);
+        }
         if self.ending().is_some_and(|ending| ending != Ending::Open) {
             self.turn_over(true, cx);
         }
         match self.closing {
-            Some(closing) => self.responses_over(0, closing.error, closing.time, cx),
+            Some(closing) => self.close_now(closing, cx),
             None => self.fail_pending(ExchangeError::AgentStopped, now, cx),
         }
     }

@@ -80,15 +80,17 @@ impl Identity {
     }
 
     pub(super) fn open(&mut self, open: &OpenRecord) {
-        self.role = match open.role {
-            role::CLIENT => Some(Role::Client),
-            role::SERVER => Some(Role::Server),
-            _ => None,
-        };
+        self.role = role_of(open.role);
         self.is_unix = open.family == family::UNIX;
         self.is_old = open.flags & open_flags::PRE_EXISTING != 0;
         self.counts_syn = self.is_old && !self.is_unix;
         self.origin = Some(Box::new(Origin::new(open)));
+    }
+
+    /// The opening record was lost, but another tells the role.
+    pub(super) fn recall(&mut self, role: Role, is_old: bool) {
+        self.role = Some(role);
+        self.is_old = is_old;
     }
 
     pub(super) fn addresses(&self) -> Option<&Addresses> {
@@ -126,6 +128,15 @@ impl Identity {
         if let Some(connection) = self.announced.take() {
             out.push(Activity::Disconnected(connection));
         }
+    }
+}
+
+/// The role that a record tells.
+pub(super) fn role_of(role: u8) -> Option<Role> {
+    match role {
+        role::CLIENT => Some(Role::Client),
+        role::SERVER => Some(Role::Server),
+        _ => None,
     }
 }
 

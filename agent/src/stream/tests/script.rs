@@ -6,7 +6,7 @@ use wirespan_ebpf::{
     TURN_BUDGET,
     records::{
         CloseRecord, DataRecord, OpenRecord, TAIL, close_how, data_flags, direction, family, kind,
-        role,
+        open_flags, role,
     },
 };
 
@@ -37,6 +37,8 @@ pub(super) struct Script {
     pub(super) entries: Vec<Entry>,
     connection: u64,
     server: bool,
+    role: u8,
+    old: bool,
     time: u64,
     sequence: u32,
     turn: u32,
@@ -57,6 +59,8 @@ impl Script {
             entries: Vec::new(),
             connection: CONNECTION,
             server,
+            role,
+            old: flags & open_flags::PRE_EXISTING != 0,
             time: 1000,
             sequence: 1,
             turn: 0,
@@ -149,11 +153,9 @@ impl Script {
             DataRecord {
                 kind: kind::DATA,
                 direction: way,
-                flags: if bytes.is_empty() {
-                    data_flags::END_OF_STREAM
-                } else {
-                    0
-                },
+                flags: (u8::from(bytes.is_empty()) * data_flags::END_OF_STREAM)
+                    | (self.role << data_flags::ROLE_SHIFT)
+                    | (u8::from(self.old) * data_flags::PRE_EXISTING),
                 cause: 0,
                 tgid: TGID,
                 time: self.time,
@@ -191,7 +193,8 @@ impl Script {
         self.entries.push(Entry::Close(CloseRecord {
             kind: kind::CLOSE,
             how,
-            reserved: [0; 2],
+            role: self.role,
+            reserved: 0,
             tgid: 0,
             time: self.time,
             connection: self.connection,
