@@ -183,8 +183,8 @@ fn take_position(state: &mut SocketState, transfer: &Transfer) -> u64 {
     position
 }
 
-/// Whether the peer has not sent its FIN (`include/net/tcp_states.h`: ESTABLISHED, FIN_WAIT1,
-/// FIN_WAIT2).
+/// Whether the peer has not sent its FIN (`include/net/tcp_states.h`: `ESTABLISHED`, `FIN_WAIT1`,
+/// `FIN_WAIT2`).
 #[inline(always)]
 fn may_receive(state: u8) -> bool {
     matches!(state, 1 | 4 | 5)

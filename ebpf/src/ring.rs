@@ -113,9 +113,10 @@ impl Ring {
                 unsafe { bpf_ringbuf_discard(room.cast(), u64::from(BPF_RB_NO_WAKEUP)) };
                 return Written::RingFull;
             }
+            // SAFETY: the room is longer than the record.
+            let payload = unsafe { room.add(size_of::<DataRecord>()) };
             // SAFETY: the room has CLASS bytes after the record, and `length` is not more.
-            let copied =
-                unsafe { memory::copy_user(room.add(size_of::<DataRecord>()), length, address) };
+            let copied = unsafe { memory::copy_user(payload, length, address) };
             if !copied {
                 // SAFETY: `room` was reserved above and is given up here.
                 unsafe { bpf_ringbuf_discard(room.cast(), u64::from(BPF_RB_NO_WAKEUP)) };

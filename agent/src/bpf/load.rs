@@ -11,9 +11,7 @@ use aya::{
         tp_btf::BtfTracePointLink,
     },
 };
-use wirespan_ebpf::{
-    MAX_RINGS, offsets::KernelOffsets, records::cause, stats::KernelStats, syscalls::TABLE_SIZE,
-};
+use wirespan_ebpf::{MAX_RINGS, offsets::KernelOffsets, stats::KernelStats, syscalls::TABLE_SIZE};
 
 use super::{
     object::{self, ObjectError},
@@ -281,6 +279,7 @@ impl Kernel {
     }
 
     /// What each program at work cost the verifier.
+    #[must_use]
     pub fn programs(&self) -> Vec<ProgramReport> {
         self.ebpf
             .programs()
@@ -371,13 +370,13 @@ fn add(total: &mut KernelStats, cpu: &KernelStats) {
     total.ring_full_other += ring_full_other;
     total.storage_failed += storage_failed;
     total.bytes_captured += bytes_captured;
-    for way in 0..bytes_seen.len() {
-        total.bytes_seen[way] += bytes_seen[way];
-    }
-    for why in 0..cause::COUNT {
-        total.uncaptured_bytes[why] += uncaptured_bytes[why];
-    }
-    for role in 0..exchanges_lost.len() {
-        total.exchanges_lost[role] += exchanges_lost[role];
+    add_each(&mut total.bytes_seen, bytes_seen);
+    add_each(&mut total.uncaptured_bytes, uncaptured_bytes);
+    add_each(&mut total.exchanges_lost, exchanges_lost);
+}
+
+fn add_each<const N: usize>(total: &mut [u64; N], more: &[u64; N]) {
+    for (total, more) in total.iter_mut().zip(more) {
+        *total += more;
     }
 }

@@ -52,7 +52,6 @@ pub(super) mod tests {
             bytes_captured: 900,
             uncaptured_bytes: [450, 100, 0, 0, 0, 0, 0, 50],
             exchanges_lost: [1, 20, 300, 0],
-            ..KernelStats::default()
         }
     }
 

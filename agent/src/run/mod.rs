@@ -32,6 +32,9 @@ use signals::Signals;
 
 /// The host, the options or the environment make tracing impossible.
 const CANNOT_TRACE: u8 = 2;
+/// Added to the agent's nice value: a share of about a tenth beside a busy program of normal
+/// priority, all of a CPU that is idle.
+const NICENESS: i32 = 10;
 /// The shutdown takes no longer than this, whatever the back end does.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(8);
 /// The part of it that is kept for what comes after the export.
@@ -85,6 +88,7 @@ impl Agent {
         if let Some(path) = &config.summary {
             Summary::check(path)?;
         }
+        yield_to_applications();
         let signals = Signals::listen().context("cannot listen for signals")?;
         let counters = Arc::new(Counters::default());
         let chosen = support::choose(config.hooks, &Support::probe())?;
@@ -152,6 +156,14 @@ impl Agent {
             summary.write(path)?;
         }
         Ok(())
+    }
+}
+
+/// On a host without spare CPU the traced programs go first: what the agent cannot read in time is
+/// lost and counted, but costs them nothing.
+fn yield_to_applications() {
+    if let Err(error) = rustix::process::nice(NICENESS) {
+        tracing::warn!(%error, "the agent runs at normal priority");
     }
 }
 

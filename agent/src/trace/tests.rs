@@ -1,3 +1,5 @@
+//! Simulated services: a parent is the true one or none.
+
 mod rules;
 mod simulation;
 

@@ -1,3 +1,5 @@
+//! Every variable: its default, its values, what is warned of.
+
 use super::*;
 
 fn settings(variables: &[(&str, &str)]) -> (OtlpSettings, Vec<String>) {

@@ -1,3 +1,5 @@
+//! What is drawn, plain and coloured, also of hostile spans.
+
 use compact_str::CompactString;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! The JSON form, against the official messages.
+
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 

@@ -1,3 +1,5 @@
+//! One object a line, many resources in one.
+
 use super::*;
 use crate::export::testing;
 

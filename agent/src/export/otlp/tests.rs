@@ -1,3 +1,5 @@
+//! A real server in this process that gives every answer there is.
+
 use std::time::{Duration, Instant};
 
 use super::{settings::Protocol, *};

@@ -1,3 +1,5 @@
+//! The protobuf form, against the official messages.
+
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
     common::v1::{AnyValue, any_value},

@@ -1,3 +1,5 @@
+//! Nothing leaves a queue uncounted.
+
 use super::*;
 use crate::export::testing;
 

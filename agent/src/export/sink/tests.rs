@@ -1,3 +1,5 @@
+//! Local outputs that are slow, closed or broken.
+
 use std::{
     fs::File,
     io::{BufRead, BufReader, pipe},

@@ -1,3 +1,5 @@
+//! Service names of command lines.
+
 use proptest::prelude::*;
 
 use super::*;

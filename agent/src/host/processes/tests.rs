@@ -1,3 +1,5 @@
+//! Processes of a made-up `/proc`, and this one.
+
 use std::{os::unix::fs::symlink, process::Command};
 
 use compact_str::ToCompactString;

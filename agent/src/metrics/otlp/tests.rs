@@ -1,3 +1,5 @@
+//! The agent's own metrics, as a server receives them.
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
@@ -188,7 +190,7 @@ fn shutdown_keeps_its_limit_when_the_back_end_hangs() {
 fn the_environment_decides() {
     let default = settings(&[("OTEL_METRICS_EXPORTER", "")]);
     assert!(default.enabled && !default.grpc);
-    assert_eq!(default.interval, Duration::from_secs(60));
+    assert_eq!(default.interval, Duration::from_mins(1));
     assert_eq!(default.timeout, Duration::from_secs(10));
     for (name, value) in [
         ("OTEL_METRICS_EXPORTER", "none"),
@@ -201,8 +203,8 @@ fn the_environment_decides() {
     assert!(settings(&[("OTEL_METRICS_EXPORTER", "console, otlp")]).enabled);
     let interval = |value| settings(&[("OTEL_METRIC_EXPORT_INTERVAL", value)]).interval;
     assert_eq!(interval("1500"), Duration::from_millis(1500));
-    assert_eq!(interval("0"), Duration::from_secs(60));
-    assert_eq!(interval("soon"), Duration::from_secs(60));
+    assert_eq!(interval("0"), Duration::from_mins(1));
+    assert_eq!(interval("soon"), Duration::from_mins(1));
     let specific = settings(&[
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
         ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc"),

@@ -1,3 +1,5 @@
+//! The W3C's cases, and hostile headers.
+
 use proptest::prelude::*;
 
 use super::*;

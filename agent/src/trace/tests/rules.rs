@@ -1,3 +1,5 @@
+//! Each rule for a parent by itself.
+
 use super::*;
 use crate::span::model::{Parent, SpanId, TraceId};
 

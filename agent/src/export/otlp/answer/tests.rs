@@ -1,3 +1,5 @@
+//! What each answer of a back end means.
+
 use super::*;
 
 fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {

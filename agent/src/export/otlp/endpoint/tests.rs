@@ -1,3 +1,5 @@
+//! Which endpoints are taken, which refused.
+
 use super::*;
 
 fn url(endpoint: &str, protocol: Protocol, insecure: bool) -> Result<String, String> {
