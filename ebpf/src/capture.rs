@@ -93,9 +93,7 @@ fn record(state: &mut SocketState, transfer: &Transfer) {
             return;
         }
     }
-    if state.sequence == 0 {
-        socket::write_open(transfer.sock, state, transfer.tgid);
-    }
+    let opened = socket::write_open(transfer.sock, state, transfer.tgid);
     let turned = take_turn(state, transfer);
     let position = take_position(state, transfer);
     let sequence = memory::fetch_add(&mut state.sequence, 1) as u32 + 1;
@@ -106,6 +104,10 @@ fn record(state: &mut SocketState, transfer: &Transfer) {
         return;
     };
     stats.bytes_seen[usize::from(transfer.way & 1)] += u64::from(transfer.moved);
+    if !opened {
+        stats.ring_full += 1;
+        return;
+    }
     let data = DataRecord {
         kind: kind::DATA,
         direction: transfer.way,

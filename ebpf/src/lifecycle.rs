@@ -8,12 +8,13 @@ use wirespan_ebpf::records::{
     CloseRecord, EXEC_ARGUMENTS, EXEC_ENVIRONMENT, ExecRecord, ExitRecord, ForkRecord, close_how,
     direction, kind, role,
 };
+use wirespan_ebpf::stats::KernelStats;
 
 use crate::{
     globals::{self, offset},
     memory::{self, KernelPointer},
     ring,
-    socket::{self, SocketState},
+    socket::{self, SocketState, flags},
 };
 
 /// States of `include/net/tcp_states.h`.
@@ -63,33 +64,36 @@ fn closed(sock: KernelPointer, how: u8) {
     let Some(state) = socket::state(sock) else {
         return;
     };
-    if state.sequence == 0 {
+    if state.turn == 0 && state.flags & flags::OPENED == 0 {
+        // Nothing was ever seen of it.
         return;
     }
+    let opened = socket::write_open(sock, state, 0);
     let error = sock.load::<u32>(offset!(sock_error));
     state.sequence += 1;
     let Some(stats) = ring::stats() else {
         return;
     };
-    let written = ring::current(stats).is_some_and(|ring| {
-        ring.write::<CloseRecord>(|record| {
-            *record = CloseRecord {
-                kind: kind::CLOSE,
-                how,
-                role: state.role,
-                reserved: 0,
-                tgid: 0,
-                // SAFETY: the helper has no preconditions.
-                time: unsafe { bpf_ktime_get_boot_ns() },
-                connection: state.cookie,
-                position: state.position,
-                sequence: state.sequence as u32,
-                turn: state.turn,
-                error,
-                reserved_tail: 0,
-            };
-        })
-    });
+    let written = opened
+        && ring::current(stats).is_some_and(|ring| {
+            ring.write::<CloseRecord>(|record| {
+                *record = CloseRecord {
+                    kind: kind::CLOSE,
+                    how,
+                    role: state.role,
+                    reserved: 0,
+                    tgid: 0,
+                    // SAFETY: the helper has no preconditions.
+                    time: unsafe { bpf_ktime_get_boot_ns() },
+                    connection: state.cookie,
+                    position: state.position,
+                    sequence: state.sequence as u32,
+                    turn: state.turn,
+                    error,
+                    reserved_tail: 0,
+                };
+            })
+        });
     if written {
         // The record tells the turn.
         state.written_turn = state.turn;
@@ -97,10 +101,26 @@ fn closed(sock: KernelPointer, how: u8) {
     } else {
         stats.ring_full_other += 1;
         if how == close_how::CLOSED {
-            stats.exchanges_lost[usize::from(state.role & 3)] +=
-                u64::from(unwritten_requests(state));
+            count_unwritten(state, stats);
         }
     }
+}
+
+/// A TCP socket that is open when the agent stops: no later record will tell of what was not
+/// written.
+#[inline(always)]
+pub(crate) fn abandoned(sock: KernelPointer) {
+    if let Some(state) = socket::state(sock)
+        && state.flags & flags::IGNORED == 0
+        && let Some(stats) = ring::stats()
+    {
+        count_unwritten(state, stats);
+    }
+}
+
+#[inline(always)]
+fn count_unwritten(state: &SocketState, stats: &mut KernelStats) {
+    stats.exchanges_lost[usize::from(state.role & 3)] += u64::from(unwritten_requests(state));
 }
 
 /// Requests of the turns after the last one of which a record was written: no later record will

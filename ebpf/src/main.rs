@@ -19,6 +19,7 @@ mod socket;
 
 use aya_ebpf::{
     EbpfContext as _,
+    helpers::generated::bpf_skc_to_tcp_sock,
     macros::{btf_tracepoint, fexit},
     programs::{BtfTracePointContext, FExitContext},
 };
@@ -140,6 +141,23 @@ extern "C" fn iter_unix(ctx: *mut core::ffi::c_void) -> i32 {
     let sock = KernelPointer::new(ctx.arg(1));
     if !ctx.as_ptr().is_null() && !sock.is_null() {
         socket::mark_pre_existing(sock);
+    }
+    0
+}
+
+/// `bpf_iter__tcp { meta, struct sock_common *sk_common, uid }`: counts, when the agent stops, what
+/// was lost on sockets that stay open.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/tcp")]
+extern "C" fn iter_tcp(ctx: *mut core::ffi::c_void) -> i32 {
+    let common = KernelPointer::new(BtfTracePointContext::new(ctx).arg(1));
+    if common.is_null() {
+        return 0;
+    }
+    // SAFETY: the helper takes any socket; null when it is a request or waits for its time.
+    let sock = KernelPointer::new(unsafe { bpf_skc_to_tcp_sock(common.as_mut()) }.cast());
+    if !sock.is_null() {
+        lifecycle::abandoned(sock);
     }
     0
 }

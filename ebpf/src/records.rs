@@ -196,7 +196,8 @@ pub struct OpenRecord {
     pub local_port: u16,
     /// Peer's port in host byte order.
     pub peer_port: u16,
-    /// Number of this record among those of its socket (always 1).
+    /// Number of this record among those of its socket: 1, unless data was lost before it could be
+    /// written. No other record of the socket comes before it.
     pub sequence: u32,
 }
 

@@ -28,6 +28,8 @@ pub(crate) mod flags {
     pub(crate) const PRE_EXISTING: u8 = 1;
     /// Nothing of this socket is wanted: the agent's verdict, or a socket of the kernel's own.
     pub(crate) const IGNORED: u8 = 2;
+    /// The agent was told of it.
+    pub(crate) const OPENED: u8 = 4;
 }
 
 /// The state of one socket.
@@ -224,11 +226,13 @@ pub(crate) fn mark_pre_existing(sock: KernelPointer) {
     }
 }
 
-/// Tells the agent of a socket, once, before its first data. It is record 1 of its socket even
-/// when the ring is full.
+/// Tells the agent of a socket, unless it was told before: false when the ring is full. Then it is
+/// tried again before the socket's next record, and nothing is written before it.
 #[inline(never)]
 pub(crate) fn write_open(sock: KernelPointer, state: &mut SocketState, tgid: u32) -> bool {
-    state.sequence = 1;
+    if state.flags & flags::OPENED != 0 {
+        return true;
+    }
     let Some(stats) = ring::stats() else {
         return false;
     };
@@ -236,6 +240,8 @@ pub(crate) fn write_open(sock: KernelPointer, state: &mut SocketState, tgid: u32
         ring.write::<OpenRecord>(|record| fill_open(record, sock, state, tgid))
     });
     if written {
+        state.flags |= flags::OPENED;
+        state.sequence += 1;
         stats.records += 1;
     } else {
         stats.ring_full_other += 1;
@@ -262,7 +268,7 @@ fn fill_open(record: &mut OpenRecord, sock: KernelPointer, state: &SocketState, 
     record.connection = state.cookie;
     record.send_base = state.base[0];
     record.receive_base = state.base[1];
-    record.sequence = 1;
+    record.sequence = state.sequence as u32 + 1;
     record.local_address = [0; 16];
     record.peer_address = [0; 16];
     record.local_port = 0;

@@ -16,8 +16,9 @@ use wirespan_ebpf::{MAX_RINGS, offsets::KernelOffsets, stats::KernelStats, sysca
 use super::{
     object::{self, ObjectError},
     ring::Rings,
+    sockets,
     support::{Chosen, HookSet},
-    syscalls, unix_sockets,
+    syscalls,
 };
 
 /// Bytes of all rings together.
@@ -181,12 +182,23 @@ impl Kernel {
                 }
             }
         }
-        let refused = |source| LoadError::Program {
-            name: "iter_unix",
-            source: Box::new(source),
-        };
-        let iterator: &mut Iter = self.program("iter_unix")?;
-        iterator.load("unix", &btf).map_err(refused)
+        self.load_iterator("iter_unix", "unix", &btf)?;
+        self.load_iterator("iter_tcp", "tcp", &btf)
+    }
+
+    fn load_iterator(
+        &mut self,
+        name: &'static str,
+        over: &str,
+        btf: &aya::Btf,
+    ) -> Result<(), LoadError> {
+        let iterator: &mut Iter = self.program(name)?;
+        iterator
+            .load(over, btf)
+            .map_err(|source| LoadError::Program {
+                name,
+                source: Box::new(source),
+            })
     }
 
     fn attach_tracepoint(&mut self, name: &'static str, btf: &aya::Btf) -> Result<(), LoadError> {
@@ -229,7 +241,7 @@ impl Kernel {
     /// socket counts as new, and their two ends are not linked.
     fn mark_unix_sockets(&mut self) -> Result<(), LoadError> {
         let iterator: &mut Iter = self.program("iter_unix")?;
-        match unix_sockets::mark(iterator) {
+        match sockets::walk(iterator) {
             Ok(namespaces) => {
                 tracing::debug!(namespaces, "marked the unix sockets that are in use");
                 let mut marked: Array<_, u32> =
@@ -260,9 +272,17 @@ impl Kernel {
         self.log.flush();
     }
 
-    /// Stops capture; rings and counters stay readable.
+    /// Stops capture; rings and counters stay readable. What was lost on connections that stay
+    /// open is counted.
     pub fn detach(&mut self) {
         self.links.clear();
+        let walked = self
+            .program("iter_tcp")
+            .map_err(Into::into)
+            .and_then(sockets::walk);
+        if let Err(error) = walked {
+            tracing::warn!(%error, "losses of open connections are not counted");
+        }
     }
 
     /// The counters of all CPUs, added up.

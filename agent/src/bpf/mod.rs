@@ -5,6 +5,6 @@ pub mod load;
 mod object;
 pub mod offsets;
 pub mod ring;
+mod sockets;
 pub mod support;
 pub mod syscalls;
-mod unix_sockets;

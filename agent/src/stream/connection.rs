@@ -129,11 +129,14 @@ impl Conn {
         }
     }
 
-    pub(super) fn open(&mut self, open: &OpenRecord, cx: &mut Context<'_>) {
+    /// The opening record. It comes first, but `missing` records of data may have been lost before
+    /// the kernel could write it.
+    pub(super) fn open(&mut self, open: &OpenRecord, missing: u32, cx: &mut Context<'_>) {
+        self.note_missing(missing);
         self.opened = true;
         self.last = KernelTime(open.time);
         self.identity.open(open);
-        if !self.identity.is_old {
+        if !self.identity.is_old && missing == 0 {
             self.sides = [Side::new(Some(0), Sync::In), Side::new(Some(0), Sync::In)];
         }
         if let Some(role) = self.identity.role {

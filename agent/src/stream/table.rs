@@ -105,23 +105,46 @@ impl Slot {
         }
     }
 
-    fn apply(&mut self, body: &Body<&[u8]>, missing: u32, cx: &mut Context<'_>) -> Fate {
+    /// Takes a record whose turn it is. The opening record comes first, so that `wanted` is asked
+    /// with the addresses; where there is no one to ask, the next data will.
+    fn apply(
+        &mut self,
+        body: &Body<&[u8]>,
+        missing: u32,
+        wanted: Option<&mut Wanted<'_>>,
+        cx: &mut Context<'_>,
+    ) -> Fate {
         match body {
             Body::Open(open) => {
                 if open.family == family::UNIX && open.receive_base != 0 {
                     self.unix = Some((open.send_base, open.receive_base));
                 }
-                self.conn.open(open, cx);
+                self.conn.open(open, missing, cx);
                 Fate::Keep
             }
-            Body::Data(data, payload) => self.conn.data(data, payload, missing, cx),
+            Body::Data(data, payload) => {
+                if !self.is_wanted
+                    && let Some(wanted) = wanted
+                {
+                    self.is_wanted = wanted(data.tgid, self.conn.identity.addresses());
+                    if !self.is_wanted {
+                        return Fate::Ignore;
+                    }
+                }
+                self.conn.data(data, payload, missing, cx)
+            }
             Body::Close(close) => self.conn.close(close, missing, cx),
         }
     }
 
     /// Takes what was held as far as nothing is missing before it, or what came before pass
     /// `lost_before` and so waited long enough. Gives the bytes that are free again.
-    fn release(&mut self, lost_before: u64, cx: &mut Context<'_>) -> (Fate, usize) {
+    fn release(
+        &mut self,
+        lost_before: u64,
+        mut wanted: Option<&mut Wanted<'_>>,
+        cx: &mut Context<'_>,
+    ) -> (Fate, usize) {
         let mut taken = 0;
         let mut freed = 0;
         let mut fate = Fate::Keep;
@@ -134,7 +157,8 @@ impl Slot {
             taken += 1;
             freed += record.size();
             self.next = record.sequence.wrapping_add(1);
-            fate = self.apply(&record.body.borrowed(), missing, cx);
+            let asked = wanted.as_mut().map(|wanted| &mut **wanted);
+            fate = self.apply(&record.body.borrowed(), missing, asked, cx);
             if fate != Fate::Keep {
                 taken = held.len();
                 freed = held.iter().map(Held::size).sum();
@@ -309,15 +333,6 @@ impl Streams {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(Slot::new(id)),
         };
-        if let Body::Data(data, _) = body
-            && !slot.is_wanted
-        {
-            slot.is_wanted = wanted(data.tgid, slot.conn.identity.addresses());
-            if !slot.is_wanted {
-                self.leave(id, Fate::Ignore, out);
-                return;
-            }
-        }
         // Numbers wrap after 2^32 records of one socket.
         let ahead = sequence.wrapping_sub(slot.next);
         if ahead > u32::MAX / 2 {
@@ -329,12 +344,12 @@ impl Streams {
         }
         slot.next = sequence.wrapping_add(1);
         let cx = context!(self, out);
-        let mut fate = slot.apply(body, 0, cx);
+        let mut fate = slot.apply(body, 0, Some(wanted), cx);
         if let (Body::Open(_), Some((own, _))) = (body, slot.unix) {
             self.unix.insert(own, id);
         }
         if fate == Fate::Keep && !slot.held.is_empty() {
-            let (after, freed) = slot.release(0, cx);
+            let (after, freed) = slot.release(0, Some(wanted), cx);
             self.held_bytes -= freed;
             fate = after;
         }
@@ -371,7 +386,7 @@ impl Streams {
         let Some(slot) = self.slots.get_mut(&id) else {
             return;
         };
-        let (fate, freed) = slot.release(lost_before, context!(self, out));
+        let (fate, freed) = slot.release(lost_before, None, context!(self, out));
         self.held_bytes -= freed;
         self.after(id, fate, out);
     }

@@ -1,5 +1,5 @@
-//! Marks the unix sockets that are older than the agent, in every network namespace: the iterator
-//! `iter/unix` walks those of the namespace that its file was opened in.
+//! Runs an iterator program over the sockets of every network namespace: `iter/unix` and `iter/tcp`
+//! walk those of the namespace that their file was opened in.
 
 use std::{
     collections::HashSet,
@@ -18,7 +18,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 /// # Errors
 ///
 /// The first error of the iterator; namespaces that cannot be entered are left out and logged.
-pub(super) fn mark(program: &mut Iter) -> anyhow::Result<usize> {
+pub(super) fn walk(program: &mut Iter) -> anyhow::Result<usize> {
     let mut walked = 0;
     for namespace in namespaces() {
         let link = program.attach()?;
@@ -33,9 +33,9 @@ pub(super) fn mark(program: &mut Iter) -> anyhow::Result<usize> {
         match run.join() {
             Ok(Ok(())) => walked += 1,
             Ok(Err(error)) => {
-                tracing::warn!(%error, "unix sockets of a network namespace were not marked");
+                tracing::warn!(%error, "the sockets of a network namespace were not walked");
             }
-            Err(_) => tracing::warn!("a thread that marks unix sockets panicked"),
+            Err(_) => tracing::warn!("a thread that walks sockets panicked"),
         }
     }
     Ok(walked)
