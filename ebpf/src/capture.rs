@@ -12,6 +12,7 @@ use wirespan_ebpf::{
 use crate::{
     buffer::{self, Source},
     globals::{self, offset},
+    lifecycle,
     maps::{GATHER, VERDICTS},
     memory::{self, KernelPointer},
     ring::{self, Ring, Written},
@@ -23,6 +24,8 @@ const MSG_PEEK: u32 = 0x2;
 const MSG_ERRQUEUE: u32 = 0x2000;
 /// Bytes are taken from the stream without being copied to the user.
 const MSG_TRUNC: u32 = 0x20;
+/// `TCP_CLOSE` of `include/net/tcp_states.h`; unix sockets use only `TCP_ESTABLISHED` here.
+const TCP_CLOSE: u8 = 7;
 /// Turns in which a socket looks for a verdict at each.
 const SNIFFED_TURNS: u32 = 16;
 /// Later it looks once in so many records (a power of two).
@@ -96,6 +99,12 @@ fn record(state: &mut SocketState, transfer: &Transfer) {
     let opened = socket::write_open(transfer.sock, state, transfer.tgid);
     let turned = take_turn(state, transfer);
     let position = take_position(state, transfer);
+    if state.flags & flags::ABANDONED != 0 {
+        if turned {
+            lifecycle::abandon(state);
+        }
+        return;
+    }
     let sequence = memory::fetch_add(&mut state.sequence, 1) as u32 + 1;
     if is_ignored_by_now(state, turned, sequence) {
         return;
@@ -248,6 +257,10 @@ fn copy(
         }
     };
     account(state, stats, &data, written);
+    if written != Written::Yes && transfer.sock.load::<u8>(offset!(sock_state)) == TCP_CLOSE {
+        // Read after a reset, when the end was already told.
+        lifecycle::abandon(state);
+    }
 }
 
 #[inline(always)]

@@ -8,7 +8,6 @@ use wirespan_ebpf::records::{
     CloseRecord, EXEC_ARGUMENTS, EXEC_ENVIRONMENT, ExecRecord, ExitRecord, ForkRecord, close_how,
     direction, kind, role,
 };
-use wirespan_ebpf::stats::KernelStats;
 
 use crate::{
     globals::{self, offset},
@@ -101,26 +100,32 @@ fn closed(sock: KernelPointer, how: u8) {
     } else {
         stats.ring_full_other += 1;
         if how == close_how::CLOSED {
-            count_unwritten(state, stats);
+            abandon(state);
         }
     }
 }
 
-/// A TCP socket that is open when the agent stops: no later record will tell of what was not
-/// written.
-#[inline(always)]
-pub(crate) fn abandoned(sock: KernelPointer) {
-    if let Some(state) = socket::state(sock)
-        && state.flags & flags::IGNORED == 0
-        && let Some(stats) = ring::stats()
-    {
-        count_unwritten(state, stats);
-    }
+/// No later record will tell the agent of what was not written: from here on requests of this
+/// socket are counted in the kernel.
+#[inline(never)]
+pub(crate) fn abandon(state: &mut SocketState) -> bool {
+    let Some(stats) = ring::stats() else {
+        return false;
+    };
+    stats.exchanges_lost[usize::from(state.role & 3)] += u64::from(unwritten_requests(state));
+    state.written_turn = state.turn;
+    state.flags |= flags::ABANDONED;
+    true
 }
 
+/// A TCP socket that is open when the agent stops.
 #[inline(always)]
-fn count_unwritten(state: &SocketState, stats: &mut KernelStats) {
-    stats.exchanges_lost[usize::from(state.role & 3)] += u64::from(unwritten_requests(state));
+pub(crate) fn left_open(sock: KernelPointer) {
+    if let Some(state) = socket::state(sock)
+        && state.flags & flags::IGNORED == 0
+    {
+        abandon(state);
+    }
 }
 
 /// Requests of the turns after the last one of which a record was written: no later record will

@@ -157,7 +157,7 @@ extern "C" fn iter_tcp(ctx: *mut core::ffi::c_void) -> i32 {
     // SAFETY: the helper takes any socket; null when it is a request or waits for its time.
     let sock = KernelPointer::new(unsafe { bpf_skc_to_tcp_sock(common.as_mut()) }.cast());
     if !sock.is_null() {
-        lifecycle::abandoned(sock);
+        lifecycle::left_open(sock);
     }
     0
 }

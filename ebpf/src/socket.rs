@@ -30,6 +30,9 @@ pub(crate) mod flags {
     pub(crate) const IGNORED: u8 = 2;
     /// The agent was told of it.
     pub(crate) const OPENED: u8 = 4;
+    /// Its end could not be written: from then on its requests are counted here, and no record
+    /// tells the agent to count them too.
+    pub(crate) const ABANDONED: u8 = 8;
 }
 
 /// The state of one socket.
