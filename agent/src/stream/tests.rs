@@ -3,4 +3,5 @@
 mod ends;
 mod exchanges;
 mod losses;
+mod order;
 mod script;

@@ -14,7 +14,7 @@ use crate::{
     clock::KernelTime,
     metrics::counters::{Counters, Flow},
     stream::{
-        Limits, Streams,
+        Limits, Streams, Wanted,
         exchange::{Activity, ExchangeError, Finished, Opened},
         record::Record,
     },
@@ -230,14 +230,22 @@ impl Player {
     }
 
     pub(super) fn play<'a>(&mut self, entries: impl IntoIterator<Item = &'a Entry>) {
+        self.play_wanted(entries, &mut |_, _| true);
+    }
+
+    /// Plays to a filter.
+    pub(super) fn play_wanted<'a>(
+        &mut self,
+        entries: impl IntoIterator<Item = &'a Entry>,
+        wanted: &mut Wanted<'_>,
+    ) {
         for entry in entries {
             let record = match entry {
                 Entry::Data(data, payload) => Record::Data(data, payload),
                 Entry::Open(open) => Record::Open(open),
                 Entry::Close(close) => Record::Close(close),
             };
-            self.streams
-                .record(&record, &mut |_, _| true, &mut self.out);
+            self.streams.record(&record, wanted, &mut self.out);
         }
     }
 
