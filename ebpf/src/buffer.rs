@@ -247,29 +247,26 @@ pub(crate) type FewParts = [[u64; 2]; FEW_PARTS];
 
 impl Parts {
     /// All parts, where they are few and native; one read in place of one for each, because each
-    /// costs about 30 ns (`copy_from_user_nofault` checks its target).
+    /// costs about 30 ns (`copy_from_user_nofault` checks its target). What lies behind a shorter
+    /// iovec is read with it, so that the size is a constant, and counts as empty.
     #[inline(always)]
     pub(crate) fn few(&self) -> Option<FewParts> {
         if self.compat || self.count == 0 || self.count > FEW_PARTS as u64 {
             return None;
         }
-        let mut parts = [[0; 2]; FEW_PARTS];
-        // Bounded by the count already, but Linux 6.1 does not follow that through the shift.
-        let size = black_box(self.count as u32 * size_of::<[u64; 2]>() as u32);
-        if size > size_of::<FewParts>() as u32 {
-            return None;
-        }
-        // SAFETY: `parts` has room for as many, which is checked above.
-        unsafe { memory::copy_user((&raw mut parts).cast(), size, self.vector) }.then_some(parts)
+        memory::read_user(self.vector)
     }
 }
 
-/// Copies up to `wanted` bytes of a short iovec into `target`. Gives the number copied, and why
-/// it is not all.
+/// Copies up to `wanted` bytes of the first `count` of few parts into `target`. Gives the number
+/// copied, and why it is not all.
 #[inline(always)]
-pub(crate) fn gather_few(parts: &FewParts, wanted: u32, target: *mut u8) -> (u32, u8) {
+pub(crate) fn gather_few(parts: &FewParts, count: u64, wanted: u32, target: *mut u8) -> (u32, u8) {
     let mut gathered = 0;
-    for &[address, length] in parts {
+    for (number, &[address, length]) in parts.iter().enumerate() {
+        if number as u64 >= count {
+            break;
+        }
         let left = u64::from(wanted - gathered);
         // Hidden from the compiler, which would merge the bounds into a form that the verifier
         // does not follow.

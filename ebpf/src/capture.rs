@@ -283,7 +283,9 @@ fn write(ring: &Ring, data: &mut DataRecord, source: Source, wanted: u32) -> Wri
     // SAFETY: the map has the entry, and it is this CPU's.
     let gather = unsafe { &mut *gather };
     let (gathered, why) = match few {
-        Some(few) => buffer::gather_few(&few, wanted, (&raw mut gather.payload).cast()),
+        Some(few) => {
+            buffer::gather_few(&few, parts.count, wanted, (&raw mut gather.payload).cast())
+        }
         None => buffer::gather(parts, 0, wanted),
     };
     data.captured = gathered;

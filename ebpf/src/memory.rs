@@ -53,7 +53,7 @@ impl KernelPointer {
     /// Reads a member through a helper; zero when the address is not readable.
     #[inline(always)]
     pub(crate) fn read<T: Copy>(self, offset: u32) -> T {
-        let mut value = MaybeUninit::<T>::zeroed();
+        let mut value = MaybeUninit::<T>::uninit();
         let source = self.0.wrapping_add(offset as usize);
         // SAFETY: the helper writes at most `size_of::<T>()` bytes to `value`, and zeroes it when
         // it cannot read; any address is allowed.
@@ -64,7 +64,8 @@ impl KernelPointer {
                 source.cast(),
             );
         }
-        // SAFETY: zeroed above; every `T` used here is plain data, valid for any bits.
+        // SAFETY: filled or zeroed by the helper; every `T` used here is plain data, valid for any
+        // bits.
         unsafe { value.assume_init() }
     }
 
@@ -89,7 +90,7 @@ impl KernelPointer {
 /// Reads one value of the user's memory; `None` when it is not readable.
 #[inline(always)]
 pub(crate) fn read_user<T: Copy>(address: u64) -> Option<T> {
-    let mut value = MaybeUninit::<T>::zeroed();
+    let mut value = MaybeUninit::<T>::uninit();
     // SAFETY: the helper writes at most `size_of::<T>()` bytes to `value`; any address is allowed.
     let failed = unsafe {
         bpf_probe_read_user(
@@ -101,7 +102,7 @@ pub(crate) fn read_user<T: Copy>(address: u64) -> Option<T> {
     if failed != 0 {
         return None;
     }
-    // SAFETY: zeroed, then filled; every `T` used here is plain data, valid for any bits.
+    // SAFETY: filled by the helper; every `T` used here is plain data, valid for any bits.
     Some(unsafe { value.assume_init() })
 }
 

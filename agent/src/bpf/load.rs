@@ -22,7 +22,7 @@ use super::{
 };
 
 /// Bytes of all rings together.
-const RING_BYTES: u32 = 8 << 20;
+const RING_BYTES: u32 = 4 << 20;
 /// A ring wakes the agent when one part in so many of it waits to be read.
 const WAKE_FRACTION: u64 = 4;
 
