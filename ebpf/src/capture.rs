@@ -291,9 +291,6 @@ fn write(ring: &Ring, data: &mut DataRecord, source: Source, wanted: u32) -> Wri
     data.captured = gathered;
     data.cause = why;
     gather.record = *data;
-    if gathered > TURN_BUDGET {
-        return Written::RingFull;
-    }
     ring.write_gathered(gather, gathered)
 }
 

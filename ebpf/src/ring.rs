@@ -1,7 +1,7 @@
 //! Writing records: the ring of this CPU's group, size classes, wake-ups, and what happens when a
 //! ring is full.
 
-use core::ffi::c_void;
+use core::{ffi::c_void, hint::black_box};
 
 use aya_ebpf::{
     bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
@@ -13,7 +13,7 @@ use aya_ebpf::{
         },
     },
 };
-use wirespan_ebpf::{records::DataRecord, stats::KernelStats};
+use wirespan_ebpf::{TURN_BUDGET, records::DataRecord, stats::KernelStats};
 
 use crate::{
     globals,
@@ -131,6 +131,12 @@ impl Ring {
     /// Writes a data record that was gathered, in its exact size.
     #[inline(always)]
     pub(crate) fn write_gathered(&self, gather: &mut Gather, length: u32) -> Written {
+        // Hidden from the compiler, which knows the bound and would leave out the check that the
+        // verifier needs, here where the size is used.
+        let length = black_box(length);
+        if length > TURN_BUDGET {
+            return Written::RingFull;
+        }
         let size = size_of::<DataRecord>() as u64 + u64::from(length);
         // SAFETY: `map` is a ring buffer; the verifier checks `size` against the map's value.
         let failed = unsafe {
