@@ -12,6 +12,7 @@ pub mod record;
 mod requests;
 mod responses;
 mod side;
+mod slot;
 mod table;
 mod tail;
 

@@ -4,12 +4,13 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use hashbrown::{HashMap, HashSet, hash_map::Entry};
-use wirespan_ebpf::records::{CloseRecord, DataRecord, OpenRecord, close_how, family};
+use wirespan_ebpf::records::close_how;
 
 use super::{
-    connection::{Conn, Context, Fate},
+    connection::{Context, Fate},
     exchange::{Activity, Addresses},
     record::Record,
+    slot::{Body, Held, Slot},
 };
 use crate::{
     clock::KernelTime,
@@ -53,150 +54,6 @@ impl Default for Limits {
             pipeline: 1024,
             held_bytes: 4 << 20,
             ignored: 65_536,
-        }
-    }
-}
-
-/// A record that waits for earlier ones.
-struct Held {
-    sequence: u32,
-    /// Pass in which it came.
-    pass: u64,
-    body: Body<Box<[u8]>>,
-}
-
-enum Body<B> {
-    Open(OpenRecord),
-    Data(DataRecord, B),
-    Close(CloseRecord),
-}
-
-impl Held {
-    fn size(&self) -> usize {
-        size_of::<Self>()
-            + match &self.body {
-                Body::Data(_, payload) => payload.len(),
-                _ => 0,
-            }
-    }
-}
-
-/// A connection and the order of its records.
-struct Slot {
-    conn: Conn,
-    /// Number of the record that comes next.
-    next: u32,
-    /// In order of their numbers.
-    held: Vec<Held>,
-    is_wanted: bool,
-    is_watched: bool,
-    unix: Option<(u64, u64)>,
-}
-
-impl Slot {
-    fn new(id: u64) -> Self {
-        Self {
-            conn: Conn::new(id),
-            next: 1,
-            held: Vec::new(),
-            is_wanted: false,
-            is_watched: false,
-            unix: None,
-        }
-    }
-
-    /// Takes a record whose turn it is. The opening record comes first, so that `wanted` is asked
-    /// with the addresses; where there is no one to ask, the next data will.
-    fn apply(
-        &mut self,
-        body: &Body<&[u8]>,
-        missing: u32,
-        wanted: Option<&mut Wanted<'_>>,
-        cx: &mut Context<'_>,
-    ) -> Fate {
-        match body {
-            Body::Open(open) => {
-                if open.family == family::UNIX && open.receive_base != 0 {
-                    self.unix = Some((open.send_base, open.receive_base));
-                }
-                self.conn.open(open, missing, cx);
-                Fate::Keep
-            }
-            Body::Data(data, payload) => {
-                if !self.is_wanted
-                    && let Some(wanted) = wanted
-                {
-                    self.is_wanted = wanted(data.tgid, self.conn.identity.addresses());
-                    if !self.is_wanted {
-                        return Fate::Ignore;
-                    }
-                }
-                self.conn.data(data, payload, missing, cx)
-            }
-            Body::Close(close) => self.conn.close(close, missing, cx),
-        }
-    }
-
-    /// Takes what was held as far as nothing is missing before it, or what came before pass
-    /// `lost_before` and so waited long enough. Gives the bytes that are free again.
-    fn release(
-        &mut self,
-        lost_before: u64,
-        mut wanted: Option<&mut Wanted<'_>>,
-        cx: &mut Context<'_>,
-    ) -> (Fate, usize) {
-        let mut taken = 0;
-        let mut freed = 0;
-        let mut fate = Fate::Keep;
-        let mut held = std::mem::take(&mut self.held);
-        for record in &held {
-            let missing = record.sequence.wrapping_sub(self.next);
-            if missing != 0 && record.pass >= lost_before {
-                break;
-            }
-            taken += 1;
-            freed += record.size();
-            self.next = record.sequence.wrapping_add(1);
-            let asked = wanted.as_mut().map(|wanted| &mut **wanted);
-            fate = self.apply(&record.body.borrowed(), missing, asked, cx);
-            if fate != Fate::Keep {
-                taken = held.len();
-                freed = held.iter().map(Held::size).sum();
-                break;
-            }
-        }
-        held.drain(..taken);
-        if !held.is_empty() {
-            self.held = held;
-        }
-        (fate, freed)
-    }
-}
-
-impl Body<Box<[u8]>> {
-    fn borrowed(&self) -> Body<&[u8]> {
-        match self {
-            Self::Open(open) => Body::Open(*open),
-            Self::Data(data, payload) => Body::Data(*data, payload),
-            Self::Close(close) => Body::Close(*close),
-        }
-    }
-}
-
-impl Body<&[u8]> {
-    fn owned(&self) -> Body<Box<[u8]>> {
-        match self {
-            Self::Open(open) => Body::Open(*open),
-            Self::Data(data, payload) => Body::Data(*data, (*payload).into()),
-            Self::Close(close) => Body::Close(*close),
-        }
-    }
-
-    fn place(&self) -> (u64, u32) {
-        match self {
-            Self::Open(open) => (open.connection, open.sequence),
-            Self::Data(data, _) => (data.connection, data.sequence),
-            Self::Close(close) => (close.connection, close.sequence),
         }
     }
 }
