@@ -13,6 +13,9 @@ use anyhow::{Context, Result, bail};
 use super::report::float;
 use crate::shell;
 
+/// Time in which nginx answers what was under way when a load ended.
+const LAST_REQUESTS: Duration = Duration::from_millis(300);
+
 /// A running nginx; it ends with this value.
 pub(super) struct Server {
     master: Child,
@@ -97,6 +100,9 @@ impl Server {
         let (requests, cpu) = (self.requests()?, self.cpu()?);
         load(self)?;
         let cpu = self.cpu()?.saturating_sub(cpu);
+        let elapsed = begun.elapsed();
+        // The load ends with requests under way, which nginx still answers and the agent sees.
+        thread::sleep(LAST_REQUESTS);
         // The counter counts the request that reads it.
         let requests = self.requests()?.saturating_sub(requests).saturating_sub(1);
         if requests == 0 {
@@ -104,7 +110,7 @@ impl Server {
         }
         Ok(Measured {
             requests,
-            elapsed: begun.elapsed(),
+            elapsed,
             cpu,
         })
     }
