@@ -96,7 +96,6 @@ fn record(state: &mut SocketState, transfer: &Transfer) {
             return;
         }
     }
-    let opened = socket::write_open(transfer.sock, state, transfer.tgid);
     let turned = take_turn(state, transfer);
     let position = take_position(state, transfer);
     if state.flags & flags::ABANDONED != 0 {
@@ -105,6 +104,7 @@ fn record(state: &mut SocketState, transfer: &Transfer) {
         }
         return;
     }
+    let opened = socket::write_open(transfer.sock, state, transfer.tgid);
     let sequence = memory::fetch_add(&mut state.sequence, 1) as u32 + 1;
     if is_ignored_by_now(state, turned, sequence) {
         return;
