@@ -124,7 +124,7 @@ fn running_call() -> Result<(Call, u8), u8> {
     let registers = KernelPointer::new(unsafe { bpf_task_pt_regs(current) } as *const c_void);
     // On its way back to the user a task runs what io_uring queued; its registers then hold the
     // arguments of a call that is over.
-    if cfg!(feature = "kernel") && registers.load::<i64>(offset!(regs_return)) != -ENOSYS {
+    if registers.load::<i64>(offset!(regs_return)) != -ENOSYS {
         return Err(cause::IO_URING);
     }
     let compat = offset!(task_compat_status) != u32::MAX

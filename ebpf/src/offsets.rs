@@ -59,8 +59,6 @@ pub struct KernelOffsets {
     pub task_pid: u32,
     /// `task_struct.real_parent`
     pub task_parent: u32,
-    /// `task_struct.group_leader`
-    pub task_leader: u32,
     /// `task_struct.start_boottime` (`real_start_time` before 5.5)
     pub task_start_time: u32,
     /// `task_struct.signal`

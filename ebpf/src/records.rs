@@ -250,7 +250,7 @@ pub struct ExecRecord {
     pub tgid: u32,
     /// When, in nanoseconds of `CLOCK_BOOTTIME`.
     pub time: u64,
-    /// `task_struct.group_leader.start_boottime`, nanoseconds of `CLOCK_BOOTTIME`.
+    /// `task_struct.start_boottime` of the process, nanoseconds of `CLOCK_BOOTTIME`.
     pub start_time: u64,
     /// Id of its cgroup in the version 2 hierarchy (the inode number of its directory).
     pub cgroup: u64,

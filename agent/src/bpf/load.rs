@@ -65,6 +65,13 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    fn refused(name: &'static str, source: ProgramError) -> Self {
+        Self::Program {
+            name,
+            source: Box::new(source),
+        }
+    }
+
     /// The kernel does not have the function that a program is for.
     fn is_missing_function(&self) -> bool {
         let Self::Program { source, .. } = self else {
@@ -195,17 +202,11 @@ impl Kernel {
         let iterator: &mut Iter = self.program(name)?;
         iterator
             .load(over, btf)
-            .map_err(|source| LoadError::Program {
-                name,
-                source: Box::new(source),
-            })
+            .map_err(|source| LoadError::refused(name, source))
     }
 
     fn attach_tracepoint(&mut self, name: &'static str, btf: &aya::Btf) -> Result<(), LoadError> {
-        let refused = |source| LoadError::Program {
-            name,
-            source: Box::new(source),
-        };
+        let refused = |source| LoadError::refused(name, source);
         let program: &mut BtfTracePoint = self.program(name)?;
         program.load(name, btf).map_err(refused)?;
         let link = program.attach().map_err(refused)?;
@@ -215,10 +216,7 @@ impl Kernel {
     }
 
     fn attach_trampoline(&mut self, name: &'static str, btf: &aya::Btf) -> Result<(), LoadError> {
-        let refused = |source| LoadError::Program {
-            name,
-            source: Box::new(source),
-        };
+        let refused = |source| LoadError::refused(name, source);
         let program: &mut FExit = self.program(name)?;
         program.load(name, btf).map_err(refused)?;
         let link = program.attach().map_err(refused)?;

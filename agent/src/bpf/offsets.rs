@@ -137,7 +137,6 @@ fn tasks(find: &mut Resolver<'_>, to: &mut KernelOffsets) {
     to.task_tgid = find.offset("task_struct.tgid", 4);
     to.task_pid = find.offset("task_struct.pid", 4);
     to.task_parent = find.offset("task_struct.real_parent", 8);
-    to.task_leader = find.offset("task_struct.group_leader", 8);
     // Renamed by Linux 5.5.
     let start_time = ["task_struct.start_boottime", "task_struct.real_start_time"];
     to.task_start_time = find.any_of(&start_time, 8);
