@@ -7,8 +7,8 @@ use hashbrown::{HashMap, HashSet, hash_map::Entry};
 use wirespan_ebpf::records::close_how;
 
 use super::{
-    connection::{Context, Fate},
     exchange::{Activity, Addresses},
+    link::{Context, Fate},
     record::Record,
     slot::{Body, Held, Slot},
 };
@@ -272,7 +272,7 @@ impl Streams {
             return;
         };
         if let Some(slot) = self.slots.get_mut(&id) {
-            slot.conn.peer_left(self.now, false);
+            slot.conn.peer_left(self.now);
             if !slot.is_watched {
                 slot.is_watched = true;
                 self.watched.push(id);
@@ -291,7 +291,7 @@ impl Streams {
         {
             self.unix.remove(&own);
         }
-        slot.conn.identity.leave(out);
+        slot.conn.link_mut().identity.leave(out);
         if fate == Fate::Ignore {
             self.verdicts.push(id);
             if self.ignored.len() < self.limits.ignored {
@@ -313,7 +313,7 @@ impl Streams {
         let mut oldest: Vec<(KernelTime, u64)> = self
             .slots
             .iter()
-            .map(|(id, slot)| (slot.conn.last, *id))
+            .map(|(id, slot)| (slot.conn.link().last, *id))
             .collect();
         let count = (oldest.len() / 16).max(1).min(oldest.len());
         if count < oldest.len() {
@@ -322,7 +322,7 @@ impl Streams {
         for &(_, id) in &oldest[..count] {
             if let Some(slot) = self.slots.get_mut(&id) {
                 let cx = context!(self, out);
-                slot.conn.lose_pending(Loss::ConnectionEvicted, cx);
+                slot.conn.lose_open(Loss::ConnectionEvicted, cx);
             }
             self.leave(id, Fate::Gone, out);
         }
@@ -359,7 +359,7 @@ impl Streams {
         }
         let mut left = Vec::new();
         for (id, slot) in &mut self.slots {
-            if let Some(time) = gone.get(&slot.conn.tgid)
+            if let Some(time) = gone.get(&slot.conn.link().tgid)
                 && slot.conn.process_exited(*time, context!(self, out)) != Fate::Keep
             {
                 left.push(*id);
@@ -406,9 +406,9 @@ impl Streams {
             .slots
             .iter()
             .filter(|(_, slot)| {
-                slot.conn.identity.is_unix
-                    && slot.conn.pipeline.is_empty()
-                    && now.since(slot.conn.last) >= UNIX_IDLE
+                slot.conn.link().identity.is_unix
+                    && slot.conn.is_idle()
+                    && now.since(slot.conn.link().last) >= UNIX_IDLE
             })
             .map(|(id, _)| *id)
             .collect();

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     clock::KernelTime,
     span::model::Value,
-    stream::exchange::{Connection, ExchangeId, ResponseHead},
+    stream::exchange::{Connection, ExchangeId, Response, Session},
 };
 
 mod hostile;
@@ -67,17 +67,17 @@ impl Case {
             started: KernelTime(1),
             head_ended: KernelTime(1),
             request: Arc::new(RequestHead {
-                method: self.method.into(),
-                target: self.target.as_str().into(),
+                method: Some(self.method.into()),
+                target: Some(self.target.as_str().into()),
+                hidden: false,
                 version: HttpVersion::Http11,
                 headers: self.headers.clone(),
             }),
         };
         let finished = Finished {
             id: ExchangeId(1),
-            response: self.status.map(|status| ResponseHead {
-                status,
-                version: HttpVersion::Http11,
+            response: self.status.map(|status| Response {
+                status: Some(status),
             }),
             request_body: 3,
             response_body: 12,
@@ -85,6 +85,7 @@ impl Case {
             error: self.error,
             truncated: false,
             gap_bytes: 0,
+            session: Session::Plain,
         };
         describe(conventions, &opened, &finished)
     }
@@ -470,6 +471,7 @@ fn what_is_missing_is_said() {
         error: None,
         truncated: true,
         gap_bytes: 7,
+        session: Session::Plain,
     };
     sizes(&finished, &mut attributes);
     let expected: Vec<Attribute> = vec![

@@ -139,8 +139,8 @@ fn told(opened: &[&Opened], finished: &Finished) -> Truth {
         .find(|opened| opened.id == finished.id)
         .unwrap();
     (
-        opened.request.target.to_string(),
-        finished.response.map_or(0, |head| head.status),
+        opened.request.target.clone().unwrap().to_string(),
+        finished.response.and_then(|head| head.status).unwrap_or(0),
         finished.request_body,
         finished.response_body,
         opened.started.0,

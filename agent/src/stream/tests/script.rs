@@ -286,7 +286,7 @@ impl Player {
             panic!("one exchange expected in {:?}", self.out);
         };
         (
-            finished.response.map(|head| head.status),
+            finished.response.and_then(|head| head.status),
             finished.request_body,
             finished.response_body,
             finished.ended.0,
