@@ -2,4 +2,5 @@
 //! eBPF and no connections.
 #![forbid(unsafe_code)]
 
+pub mod hpack;
 pub mod http1;
