@@ -115,10 +115,9 @@ impl Chain {
         if rest.is_empty() {
             return End::Exact;
         }
-        let is_length = match rest {
-            [l0, l1, l2, ..] if frames == 0 => u32::from_be_bytes([0, *l0, *l1, *l2]) <= max,
-            _ => true,
-        };
+        let digit = |place| rest.get(place).copied().unwrap_or_default();
+        let length = u32::from_be_bytes([0, digit(0), digit(1), digit(2)]);
+        let is_length = frames > 0 || length <= max;
         let is_kind = rest.get(3).is_none_or(|kind| *kind <= 9);
         if is_length && is_kind {
             End::InHeader

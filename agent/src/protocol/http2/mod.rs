@@ -10,6 +10,9 @@ mod pending;
 mod reader;
 mod skip;
 
+#[cfg(test)]
+mod tests;
+
 pub use self::{
     event::{Event, Headers, PushPromise, Settings, SkipStep, Step},
     frame::Invalid,
