@@ -20,3 +20,4 @@ mod tail;
 mod tests;
 
 pub use self::table::{Limits, Streams, Wanted};
+pub use wirespan_ebpf::verdict::Verdict;
