@@ -1,6 +1,9 @@
 //! Exchanges of which nothing is lost.
 
-use wirespan_ebpf::records::{family, open_flags, role};
+use wirespan_ebpf::{
+    records::{family, open_flags, role},
+    verdict::Verdict,
+};
 
 use super::script::{CONNECTION, Player, Script, TGID};
 use crate::{
@@ -170,7 +173,10 @@ fn what_is_not_http_gets_a_verdict() {
     script.close(0);
     let mut player = Player::new();
     player.play(&script.entries);
-    assert_eq!(player.streams.take_verdicts(), [CONNECTION]);
+    assert_eq!(
+        player.streams.take_verdicts(),
+        [(CONNECTION, Verdict::Ignore)]
+    );
     assert_eq!(player.lost(), 0);
     assert!(player.streams.is_empty());
 
@@ -183,7 +189,10 @@ fn what_is_not_http_gets_a_verdict() {
     player.play(&old.entries[..4]);
     assert!(player.streams.take_verdicts().is_empty());
     player.play(&old.entries[4..]);
-    assert_eq!(player.streams.take_verdicts(), [CONNECTION]);
+    assert_eq!(
+        player.streams.take_verdicts(),
+        [(CONNECTION, Verdict::Ignore)]
+    );
 }
 
 #[test]
@@ -205,7 +214,10 @@ fn a_tunnel_is_handed_over() {
         let mut player = Player::new();
         player.play(&script.entries);
         assert_eq!(player.only().3, ended);
-        assert_eq!(player.streams.take_verdicts(), [CONNECTION]);
+        assert_eq!(
+            player.streams.take_verdicts(),
+            [(CONNECTION, Verdict::Ignore)]
+        );
         assert_eq!(player.lost(), 0);
     }
 }
