@@ -257,6 +257,9 @@ impl Streams {
         let Some(slot) = self.slots.get_mut(&id) else {
             return;
         };
+        if let Some(verdict) = slot.conn.link_mut().verdict.take() {
+            self.verdicts.push((id, verdict));
+        }
         if slot.conn.is_waiting() && !slot.is_watched {
             slot.is_watched = true;
             self.watched.push(id);
