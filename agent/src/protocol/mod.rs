@@ -3,5 +3,6 @@
 #![forbid(unsafe_code)]
 
 pub mod hpack;
+pub mod http;
 pub mod http1;
 pub mod http2;
