@@ -126,10 +126,10 @@ pub struct Finished {
     pub response: Option<Response>,
     /// Bytes of the request's body on the wire after the head (chunk framing included; HTTP/2 and
     /// WebSocket: content of frames, without their framing), true even where they were not
-    /// captured.
-    pub request_body: u64,
+    /// captured; `None` when records were lost that may have held some of them.
+    pub request_body: Option<u64>,
     /// Bytes of the response's body, likewise.
-    pub response_body: u64,
+    pub response_body: Option<u64>,
     /// When the last byte of the response was sent (server) or received (client); the time of
     /// the error when there is one.
     pub ended: KernelTime,

@@ -15,3 +15,4 @@ mod table;
 mod tests;
 
 pub use self::table::{Limits, Streams, Wanted};
+pub use wirespan_ebpf::verdict::Verdict;

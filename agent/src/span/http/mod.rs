@@ -262,9 +262,13 @@ fn error_type(error: ExchangeError) -> &'static str {
 
 /// Adds the bodies' sizes, and what is missing of the exchange.
 fn sizes(finished: &Finished, attributes: &mut Attributes) {
-    attributes.number("http.request.body.size", finished.request_body);
-    if finished.response.is_some() {
-        attributes.number("http.response.body.size", finished.response_body);
+    if let Some(size) = finished.request_body {
+        attributes.number("http.request.body.size", size);
+    }
+    if let Some(size) = finished.response_body
+        && finished.response.is_some()
+    {
+        attributes.number("http.response.body.size", size);
     }
     if finished.truncated {
         attributes.0.push(("wirespan.truncated", true.into()));

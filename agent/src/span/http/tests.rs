@@ -79,8 +79,8 @@ impl Case {
             response: self.status.map(|status| Response {
                 status: Some(status),
             }),
-            request_body: 3,
-            response_body: 12,
+            request_body: Some(3),
+            response_body: Some(12),
             ended: KernelTime(2),
             error: self.error,
             truncated: false,
@@ -465,8 +465,8 @@ fn what_is_missing_is_said() {
     let finished = Finished {
         id: ExchangeId(1),
         response: None,
-        request_body: 0,
-        response_body: 9,
+        request_body: Some(0),
+        response_body: Some(9),
         ended: KernelTime(1),
         error: None,
         truncated: true,

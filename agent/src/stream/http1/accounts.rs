@@ -138,8 +138,8 @@ fn finish(
         response: pending.response.map(|head| Response {
             status: Some(head.status),
         }),
-        request_body: pending.request_body,
-        response_body: pending.response_body,
+        request_body: Some(pending.request_body),
+        response_body: Some(pending.response_body),
         ended,
         error,
         truncated: pending.request_cut || pending.response_cut,

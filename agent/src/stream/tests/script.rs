@@ -287,8 +287,8 @@ impl Player {
         };
         (
             finished.response.and_then(|head| head.status),
-            finished.request_body,
-            finished.response_body,
+            finished.request_body.unwrap(),
+            finished.response_body.unwrap(),
             finished.ended.0,
             finished.error,
         )
