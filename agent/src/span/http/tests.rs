@@ -2,38 +2,69 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use super::*;
 use crate::{
     clock::KernelTime,
-    span::model::Value,
-    stream::exchange::{Connection, ExchangeId, Response, Session},
+    span::{
+        attributes::{ROOM, VALUE_LIMIT},
+        describe::{Conventions, Describer, Description},
+        model::{Status, Value},
+    },
+    stream::exchange::{
+        Addresses, Connection, ExchangeError, ExchangeId, Finished, HeaderName, HttpVersion,
+        Opened, RequestHead, Response, Role, Session,
+    },
 };
+use compact_str::CompactString;
 
 mod hostile;
+mod http2;
+mod unknown;
 
-struct Case {
-    role: Role,
-    method: &'static str,
-    target: String,
-    headers: Vec<(HeaderName, CompactString)>,
-    peer: Option<SocketAddr>,
-    status: Option<u16>,
-    error: Option<ExchangeError>,
+/// An exchange to describe; tests change what they are about.
+pub(in crate::span) struct Case {
+    pub(in crate::span) role: Role,
+    pub(in crate::span) method: Option<&'static str>,
+    pub(in crate::span) target: Option<String>,
+    pub(in crate::span) version: HttpVersion,
+    pub(in crate::span) headers: Vec<(HeaderName, CompactString)>,
+    pub(in crate::span) hidden: bool,
+    pub(in crate::span) peer: Option<SocketAddr>,
+    pub(in crate::span) response: Option<Response>,
+    pub(in crate::span) error: Option<ExchangeError>,
+    pub(in crate::span) session: Session,
+    pub(in crate::span) lasted: u64,
+    pub(in crate::span) body: Option<u64>,
+    pub(in crate::span) truncated: bool,
+    pub(in crate::span) gap_bytes: u64,
 }
 
-fn case(role: Role, target: &str, headers: &[(HeaderName, &str)]) -> Case {
+pub(in crate::span) fn case(role: Role, target: &str, headers: &[(HeaderName, &str)]) -> Case {
     Case {
         role,
-        method: "GET",
-        target: target.to_owned(),
+        method: Some("GET"),
+        target: Some(target.to_owned()),
+        version: HttpVersion::Http11,
         headers: headers
             .iter()
             .map(|(name, value)| (*name, (*value).into()))
             .collect(),
+        hidden: false,
         peer: Some("10.0.0.7:8080".parse().unwrap()),
-        status: Some(200),
+        response: response(200),
         error: None,
+        session: Session::Plain,
+        lasted: 1,
+        body: Some(3),
+        truncated: false,
+        gap_bytes: 0,
     }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "there may be none")]
+pub(in crate::span) fn response(status: u16) -> Option<Response> {
+    Some(Response {
+        status: Some(status),
+    })
 }
 
 fn client(target: &str, headers: &[(HeaderName, &str)]) -> Case {
@@ -45,11 +76,15 @@ fn server(target: &str, headers: &[(HeaderName, &str)]) -> Case {
 }
 
 impl Case {
-    fn describe(&self) -> Description {
-        self.describe_with(&HttpConventions::default())
+    pub(in crate::span) fn describe(&self) -> Description {
+        self.describe_with(&Conventions::default())
     }
 
-    fn describe_with(&self, conventions: &HttpConventions) -> Description {
+    fn describe_with(&self, conventions: &Conventions) -> Description {
+        self.describe_by(&mut Describer::new(conventions.clone()))
+    }
+
+    pub(in crate::span) fn describe_by(&self, describer: &mut Describer) -> Description {
         let opened = Opened {
             id: ExchangeId(1),
             connection: Arc::new(Connection {
@@ -67,35 +102,44 @@ impl Case {
             started: KernelTime(1),
             head_ended: KernelTime(1),
             request: Arc::new(RequestHead {
-                method: Some(self.method.into()),
-                target: Some(self.target.as_str().into()),
-                hidden: false,
-                version: HttpVersion::Http11,
+                method: self.method.map(Into::into),
+                target: self.target.as_deref().map(Into::into),
+                hidden: self.hidden,
+                version: self.version,
                 headers: self.headers.clone(),
             }),
         };
         let finished = Finished {
             id: ExchangeId(1),
-            response: self.status.map(|status| Response {
-                status: Some(status),
-            }),
-            request_body: Some(3),
+            response: self.response,
+            request_body: self.body,
             response_body: Some(12),
-            ended: KernelTime(2),
+            ended: KernelTime(1 + self.lasted),
             error: self.error,
-            truncated: false,
-            gap_bytes: 0,
-            session: Session::Plain,
+            truncated: self.truncated,
+            gap_bytes: self.gap_bytes,
+            session: self.session.clone(),
         };
-        describe(conventions, &opened, &finished)
+        describer.describe(&opened, &finished)
     }
 
-    fn get(&self, key: &str) -> Option<String> {
+    pub(in crate::span) fn get(&self, key: &str) -> Option<String> {
         get(&self.describe(), key)
+    }
+
+    /// What `wirespan.unknown` names, and that none of it is there.
+    pub(in crate::span) fn unknown(&self) -> Vec<String> {
+        let description = self.describe();
+        let list = get(&description, "wirespan.unknown").unwrap_or_default();
+        let names: Vec<_> = list.split_terminator(',').map(str::to_owned).collect();
+        for name in &names {
+            assert_eq!(get(&description, name), None, "{name} is unknown");
+        }
+        names
     }
 }
 
-fn get(description: &Description, key: &str) -> Option<String> {
+pub(in crate::span) fn get(description: &Description, key: &str) -> Option<String> {
     let (_, value) = description
         .attributes
         .iter()
@@ -103,13 +147,14 @@ fn get(description: &Description, key: &str) -> Option<String> {
     Some(match value {
         Value::Str(text) => text.to_string(),
         Value::Int(number) => number.to_string(),
+        Value::Double(number) => number.to_string(),
         Value::Bool(flag) => flag.to_string(),
         Value::List(list) => list.join(","),
     })
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "compared with what may be absent")]
-fn some(text: &str) -> Option<String> {
+pub(in crate::span) fn some(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
@@ -169,7 +214,7 @@ fn server_span() {
 fn unknown_methods() {
     for method in ["GeT", "get", "PROPFIND", "G"] {
         let mut case = server("/", &[]);
-        case.method = method;
+        case.method = Some(method);
         assert_eq!(case.describe().name, "HTTP");
         assert_eq!(case.get("http.request.method"), some("_OTHER"));
         assert_eq!(case.get("http.request.method_original"), some(method));
@@ -179,10 +224,10 @@ fn unknown_methods() {
 #[test]
 fn known_methods_are_replaced_as_a_whole() {
     let methods = ["PROPFIND".to_owned(), "GeT".to_owned()];
-    let conventions = HttpConventions::with_known_methods(&methods);
+    let conventions = Conventions::default().with_known_methods(&methods);
     let mut case = server("/", &[]);
     assert_eq!(case.describe_with(&conventions).name, "HTTP");
-    case.method = "PROPFIND";
+    case.method = Some("PROPFIND");
     assert_eq!(case.describe_with(&conventions).name, "PROPFIND");
 }
 
@@ -245,7 +290,7 @@ fn status_rules() {
     ];
     for (role, status, error, expected, error_type) in cases {
         let case = Case {
-            status,
+            response: status.and_then(response),
             error,
             ..case(role, "/", &[])
         };
@@ -342,7 +387,7 @@ fn client_server_address() {
 #[test]
 fn connect_names_its_target() {
     let mut case = client("b.example:443", &[(HeaderName::Host, "proxy")]);
-    case.method = "CONNECT";
+    case.method = Some("CONNECT");
     assert_eq!(case.get("server.address"), some("b.example"));
     assert_eq!(case.get("server.port"), some("443"));
     assert_eq!(case.get("url.full"), some("http://b.example:443"));
@@ -455,31 +500,6 @@ fn unix_sockets_have_no_addresses() {
     assert_eq!(case.get("client.address"), None);
     case.role = Role::Client;
     assert_eq!(case.get("url.full"), some("http://localhost/"));
-}
-
-#[test]
-fn what_is_missing_is_said() {
-    let case = server("/", &[]);
-    assert_eq!(case.get("wirespan.truncated"), None);
-    let mut attributes = Attributes(Vec::new());
-    let finished = Finished {
-        id: ExchangeId(1),
-        response: None,
-        request_body: Some(0),
-        response_body: Some(9),
-        ended: KernelTime(1),
-        error: None,
-        truncated: true,
-        gap_bytes: 7,
-        session: Session::Plain,
-    };
-    sizes(&finished, &mut attributes);
-    let expected: Vec<Attribute> = vec![
-        ("http.request.body.size", 0.into()),
-        ("wirespan.truncated", true.into()),
-        ("wirespan.gap_bytes", 7.into()),
-    ];
-    assert_eq!(attributes.0, expected);
 }
 
 #[test]
