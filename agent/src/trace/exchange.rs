@@ -70,6 +70,10 @@ pub(super) struct Held {
 }
 
 /// An exchange.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are independent of each other"
+)]
 #[derive(Debug)]
 pub(super) struct Exchange {
     pub(super) connection: Arc<Connection>,
