@@ -135,15 +135,13 @@ fn outcome(role: Role, finished: &Finished, attributes: &mut Attributes) -> Stat
         attributes.text("error.type", &code.to_compact_string());
         return Status::Error;
     }
-    match finished.error {
-        Some(error) => fail(role, error, attributes),
-        None => {
-            if finished.response.is_some() && code.is_none() {
-                attributes.unknown(&["error.type"]);
-            }
-            Status::Unset
-        }
+    if let Some(error) = finished.error {
+        return fail(role, error, attributes);
     }
+    if finished.response.is_some() && code.is_none() {
+        attributes.unknown(&["error.type"]);
+    }
+    Status::Unset
 }
 
 /// Adds the bodies' sizes.
