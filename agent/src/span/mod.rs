@@ -9,6 +9,8 @@ mod http;
 pub mod ids;
 pub mod model;
 mod rpc;
+#[cfg(test)]
+mod testing;
 pub mod w3c;
 mod websocket;
 

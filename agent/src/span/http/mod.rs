@@ -153,4 +153,4 @@ pub(super) fn body_sizes(finished: &Finished, attributes: &mut Attributes) {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+mod tests;

@@ -8,7 +8,7 @@ use crate::{
     span::{
         attributes::VALUE_LIMIT,
         describe::{Describer, Description},
-        http::tests::{Case, case, get, response, some},
+        testing::{Case, case, get, response, some},
     },
     stream::exchange::{ExchangeError, HttpVersion, Response, RpcStatus, Session},
 };

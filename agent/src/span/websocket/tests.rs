@@ -2,8 +2,8 @@
 
 use crate::{
     span::{
-        http::tests::{Case, case, response, some},
         model::Status,
+        testing::{Case, case, response, some},
     },
     stream::exchange::{ExchangeError, HeaderName, HttpVersion, Role, Session, WebSocket},
 };
