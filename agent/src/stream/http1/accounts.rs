@@ -135,7 +135,7 @@ fn finish(
     };
     cx.out.push(Activity::Finished(Box::new(Finished {
         id,
-        response: pending.response.map(|head| Response {
+        response: pending.response.as_ref().map(|head| Response {
             status: Some(head.status),
         }),
         request_body: Some(pending.request_body),

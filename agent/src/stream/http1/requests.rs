@@ -86,7 +86,7 @@ impl Http1 {
                 self.add_to_newest(step.consumed as u64);
             }
             match step.event {
-                Event::Request { head, length } => {
+                Event::Request { head, length, .. } => {
                     self.open_exchange(head, length, position, arrival, cx);
                     read = true;
                 }
