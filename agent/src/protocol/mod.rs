@@ -2,5 +2,7 @@
 //! eBPF and no connections.
 #![forbid(unsafe_code)]
 
+pub mod hpack;
 pub mod http;
 pub mod http1;
+pub mod http2;

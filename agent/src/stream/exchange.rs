@@ -67,8 +67,8 @@ pub enum ExchangeError {
     AgentStopped,
     /// The HTTP/2 stream was reset (RFC 9113 section 6.4).
     StreamReset {
-        /// Error code (RFC 9113 section 7).
-        code: u32,
+        /// Error code (RFC 9113 section 7); `None` where it was not captured.
+        code: Option<u32>,
         /// Who reset it.
         by: Role,
     },

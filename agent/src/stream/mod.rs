@@ -5,6 +5,7 @@
 mod connection;
 pub mod exchange;
 mod http1;
+mod http2;
 mod identity;
 mod link;
 pub mod record;
