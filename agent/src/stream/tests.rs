@@ -2,6 +2,7 @@
 
 mod ends;
 mod exchanges;
+mod http1;
 mod http2;
 mod losses;
 mod order;

@@ -52,6 +52,43 @@ pub fn like_request(bytes: &[u8]) -> Likeness {
     if fits { Likeness::Partly } else { Likeness::No }
 }
 
+/// Methods that are registered and in use (RFC 9110 section 18.2, RFC 4918, RFC 5789 and others).
+const REGISTERED: [&[u8]; 17] = [
+    b"GET",
+    b"POST",
+    b"PUT",
+    b"HEAD",
+    b"DELETE",
+    b"PATCH",
+    b"OPTIONS",
+    b"CONNECT",
+    b"TRACE",
+    b"QUERY",
+    b"PROPFIND",
+    b"PROPPATCH",
+    b"REPORT",
+    b"MKCOL",
+    b"COPY",
+    b"MOVE",
+    b"LOCK",
+];
+
+/// Whether `bytes` can be the beginning of a request of a registered method. For places where a
+/// message need not begin: the rest of a request line looks like one of another method.
+#[must_use]
+pub fn like_registered_request(bytes: &[u8]) -> Likeness {
+    let line = without_empty_lines(bytes);
+    let is_registered = match memchr(b' ', line) {
+        Some(end) => REGISTERED.contains(&&line[..end]),
+        None => REGISTERED.iter().any(|method| method.starts_with(line)),
+    };
+    if is_registered {
+        like_request(bytes)
+    } else {
+        Likeness::No
+    }
+}
+
 /// Beginning of a status line; `d` stands for a digit.
 const STATUS_LINE: &[u8] = b"HTTP/1.d ddd";
 

@@ -49,8 +49,8 @@ pub enum Event {
     },
     /// A response's head is whole.
     Response(ResponseHead),
-    /// A 1xx response was passed over; the final one follows.
-    Interim,
+    /// A response of this status, 1xx, was passed over; the final one follows.
+    Interim(u16),
     /// The message is whole.
     Complete,
     /// A tunnel or another protocol begins here (101, or 2xx to CONNECT).
@@ -302,7 +302,7 @@ impl MessageReader {
                 }
                 Ok((head, _)) if head.status < 200 => {
                     self.state = State::Start;
-                    step(consumed, Event::Interim)
+                    step(consumed, Event::Interim(head.status))
                 }
                 Ok((head, framing)) => {
                     self.state = State::Body(Body::new(framing));

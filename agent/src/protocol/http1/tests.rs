@@ -38,7 +38,7 @@ fn read(kind: Kind, answering: Answering, parts: &[&[u8]]) -> Vec<Seen> {
                 Event::Partial => break,
                 Event::Request { head, length, .. } => seen.push(Seen::Request(head, length, at)),
                 Event::Response(head) => seen.push(Seen::Response(head.status, head.version, at)),
-                Event::Interim => seen.push(Seen::Interim(at)),
+                Event::Interim(_) => seen.push(Seen::Interim(at)),
                 Event::Complete => seen.push(Seen::Complete(at)),
                 Event::HandedOver => {
                     seen.push(Seen::HandedOver(at));

@@ -138,7 +138,7 @@ fn finish(
         response: pending.response.as_ref().map(|head| Response {
             status: Some(head.status),
         }),
-        request_body: Some(pending.request_body),
+        request_body: (!pending.request_unmeasured).then_some(pending.request_body),
         response_body: Some(pending.response_body),
         ended,
         error,

@@ -15,9 +15,15 @@ pub(super) struct Pending {
     /// passed over.
     pub(super) id: Option<ExchangeId>,
     pub(super) answering: Answering,
+    /// Turn in which the request's head ended.
+    pub(super) opened: u32,
     /// Last turn in which a part of the request was read.
     pub(super) turn: u32,
     pub(super) request_body: u64,
+    /// How long the request's body is, is not known.
+    pub(super) request_unmeasured: bool,
+    /// The request waits for a 100 before its content follows, and none came.
+    pub(super) expects: bool,
     /// Whether no more of the request will come.
     pub(super) request_done: bool,
     pub(super) response: Option<ResponseHead>,
@@ -36,8 +42,11 @@ impl Pending {
         Self {
             id,
             answering,
+            opened: turn,
             turn,
             request_body: 0,
+            request_unmeasured: false,
+            expects: false,
             request_done: false,
             response: None,
             response_body: 0,
@@ -75,6 +84,10 @@ impl Pipeline {
 
     pub(super) fn newest(&mut self) -> Option<&mut Pending> {
         self.rest.back_mut().or(self.oldest.as_mut())
+    }
+
+    pub(super) fn last(&self) -> Option<&Pending> {
+        self.rest.back().or(self.oldest.as_ref())
     }
 
     pub(super) fn push(&mut self, pending: Pending) {

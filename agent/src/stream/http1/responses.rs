@@ -3,7 +3,10 @@
 use super::{Http1, side::Sync};
 use crate::{
     metrics::counters::{Flow, Loss},
-    protocol::http1::{Answering, CutHead, Event, Likeness, Skipped, like_response},
+    protocol::http1::{
+        Answering, CutHead, Event, Kind, Likeness, MessageReader, ResponseHead, Skipped,
+        like_response,
+    },
     stream::link::{Arrival, Context, measurable},
 };
 
@@ -32,7 +35,7 @@ impl Http1 {
     fn answers_oldest(&mut self, arrival: &Arrival<'_>) -> bool {
         arrival.starts
             && !arrival.payload.is_empty()
-            && !self.is_pipelined
+            && !self.overlaps
             && self.pipeline.oldest().is_some_and(|oldest| {
                 oldest.turn.checked_add(1) == Some(arrival.turn) && oldest.response.is_none()
             })
@@ -52,7 +55,14 @@ impl Http1 {
 
     /// What a server says without being asked shows whether it speaks HTTP/1.
     fn judge_response(&mut self, arrival: &Arrival<'_>) {
-        if self.is_http || !arrival.starts || arrival.payload.is_empty() {
+        if !arrival.starts || arrival.payload.is_empty() {
+            return;
+        }
+        if is_interim(arrival.payload) {
+            // The request goes on, wherever it began.
+            self.rest_turn = arrival.turn.checked_add(1);
+        }
+        if self.is_http {
             return;
         }
         match like_response(arrival.payload) {
@@ -94,11 +104,11 @@ impl Http1 {
             }
             match step.event {
                 Event::Response(head) => {
-                    if let Some(oldest) = self.pipeline.oldest() {
-                        oldest.response = Some(head);
+                    if !self.response_head(way, head, cx) {
+                        return;
                     }
                 }
-                Event::Interim => {}
+                Event::Interim(status) => self.interim(status),
                 Event::Complete => self.response_whole(arrival.time, cx),
                 Event::HandedOver => {
                     self.hand_over(arrival, cx);
@@ -116,6 +126,30 @@ impl Http1 {
         if arrival.uncaptured > 0 {
             self.skip_responses(arrival.uncaptured, arrival, cx);
         }
+    }
+
+    /// An interim response belongs to the final one.
+    fn interim(&mut self, status: u16) {
+        if let Some(oldest) = self.pipeline.oldest()
+            && status == 100
+        {
+            oldest.expects = false;
+        }
+    }
+
+    /// The head of the final response to the oldest request; whether what follows it can be read.
+    fn response_head(&mut self, way: usize, head: ResponseHead, cx: &mut Context<'_>) -> bool {
+        let Some(oldest) = self.pipeline.oldest() else {
+            return true;
+        };
+        if oldest.id.is_some() {
+            oldest.response = Some(head);
+            return true;
+        }
+        // Whether it has a body depends on the request, which could not be read.
+        self.sides[way].lose();
+        self.lose_pending(Loss::Gap, cx);
+        false
     }
 
     /// What the next response answers.
@@ -239,7 +273,7 @@ impl Http1 {
             .pipeline
             .oldest()
             .is_some_and(|oldest| oldest.turn < arrival.turn.saturating_sub(1))
-            || (self.is_pipelined && !self.pipeline.is_empty())
+            || (self.overlaps && !self.pipeline.is_empty())
         {
             self.lose_oldest(Loss::Gap, cx);
         }
@@ -254,5 +288,21 @@ impl Http1 {
         }
         let last = self.sides[way].last;
         self.response_whole(last, cx);
+    }
+}
+
+/// Whether these bytes are interim responses (1xx) and nothing else.
+fn is_interim(bytes: &[u8]) -> bool {
+    let mut reader = MessageReader::new(Kind::Response);
+    let mut rest = bytes;
+    let mut seen = false;
+    loop {
+        let step = reader.feed(rest, Answering::Other);
+        rest = rest.get(step.consumed..).unwrap_or_default();
+        match step.event {
+            Event::Interim(_) => seen = true,
+            Event::Partial => return seen && reader.is_at_start(),
+            _ => return false,
+        }
     }
 }
