@@ -11,6 +11,7 @@ mod link;
 pub mod record;
 mod slot;
 mod table;
+mod websocket;
 
 #[cfg(test)]
 mod tests;

@@ -7,3 +7,4 @@ mod http2;
 mod losses;
 mod order;
 mod script;
+mod websocket;

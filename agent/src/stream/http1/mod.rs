@@ -5,6 +5,7 @@
 mod accounts;
 mod begin;
 mod ends;
+mod handover;
 mod pipeline;
 mod requests;
 mod responses;
@@ -13,6 +14,7 @@ mod tail;
 
 use wirespan_ebpf::records::{DataRecord, OpenRecord, data_flags};
 
+pub(super) use self::handover::Handover;
 use self::{
     begin::Held,
     ends::Closing,
@@ -65,7 +67,9 @@ pub(super) struct Http1 {
     rest_turn: Option<u32>,
     /// The first bytes of a turn, too few to say what they are.
     held: Option<Box<Held>>,
-    handed_over: bool,
+    /// It is no longer HTTP/1, and nothing that is read.
+    is_over: bool,
+    handover: Option<Box<Handover>>,
     bad_turns: u8,
     /// When the request that is being read began.
     started: KernelTime,
@@ -87,7 +91,8 @@ impl Http1 {
             is_unopened: false,
             rest_turn: None,
             held: None,
-            handed_over: false,
+            is_over: false,
+            handover: None,
             bad_turns: 0,
             started: KernelTime::default(),
             closing: None,
@@ -181,13 +186,18 @@ impl Http1 {
         }
     }
 
+    /// What the connection is from behind the last record on, if it was handed over in that.
+    pub(super) fn take_handover(&mut self) -> Option<Box<Handover>> {
+        self.handover.take()
+    }
+
     fn fate(&self) -> Fate {
         let limit = if self.link.identity.is_old {
             BAD_TURNS_OLD
         } else {
             BAD_TURNS_NEW
         };
-        if self.handed_over || (!self.is_http && self.bad_turns >= limit) {
+        if self.is_over || (!self.is_http && self.bad_turns >= limit) {
             Fate::Ignore
         } else {
             Fate::Keep

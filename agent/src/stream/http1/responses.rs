@@ -1,6 +1,6 @@
 //! The direction of responses: ends exchanges. Knows requests only as what waits for an answer.
 
-use super::{Http1, side::Sync};
+use super::{Handover, Http1, side::Sync};
 use crate::{
     metrics::counters::{Flow, Loss},
     protocol::http1::{
@@ -111,7 +111,7 @@ impl Http1 {
                 Event::Interim(status) => self.interim(status),
                 Event::Complete => self.response_whole(arrival.time, cx),
                 Event::HandedOver => {
-                    self.hand_over(arrival, cx);
+                    self.hand_over(rest.len(), arrival, cx);
                     return;
                 }
                 Event::Invalid(_) => {
@@ -160,14 +160,26 @@ impl Http1 {
             .map(|oldest| oldest.answering)
     }
 
-    /// The connection is a tunnel from here on, or speaks another protocol.
-    fn hand_over(&mut self, arrival: &Arrival<'_>, cx: &mut Context<'_>) {
+    /// The connection is a tunnel from here on, or speaks another protocol, with the last `rest`
+    /// bytes that were copied. A tunnel's exchange ends here: what goes through it is not HTTP's.
+    fn hand_over(&mut self, rest: usize, arrival: &Arrival<'_>, cx: &mut Context<'_>) {
+        let requests = &self.sides[1 - arrival.way];
+        let requests_in_step = requests.sync == Sync::In && requests.reader.is_at_start();
         if let Some(oldest) = self.pipeline.oldest() {
             oldest.request_done = true;
+            let upgrade = oldest.response.as_ref().and_then(|head| head.upgrade);
+            if let Some(to) = upgrade
+                && let Some(handover) = Handover::new(to, oldest, requests_in_step, rest)
+            {
+                self.handover = Some(Box::new(handover));
+                self.pipeline.pop();
+                self.lose_pending(Loss::Invalid, cx);
+                return;
+            }
         }
         self.response_whole(arrival.time, cx);
         self.lose_pending(Loss::Invalid, cx);
-        self.handed_over = true;
+        self.is_over = true;
     }
 
     /// Passes over bytes that were not copied.

@@ -153,7 +153,8 @@ impl Script {
 
     /// Bytes that no hook sees.
     pub(super) fn unseen_response(&mut self, length: u64) {
-        self.position[usize::from(self.response_way())] += length;
+        let position = &mut self.position[usize::from(self.response_way())];
+        *position = position.wrapping_add(length);
     }
 
     fn moved(&mut self, way: u8, bytes: &[u8], copied: u32) -> u64 {
