@@ -2,6 +2,7 @@
 //! requests with responses. Drives the pure parsers of `protocol`; knows no eBPF, no spans.
 #![forbid(unsafe_code)]
 
+mod call;
 mod connection;
 pub mod exchange;
 mod http1;

@@ -1,5 +1,6 @@
 //! Scripted connections, played as the kernel would record them.
 
+mod calls;
 mod ends;
 mod exchanges;
 mod http1;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::{Content, calls::Call, heads};
+use super::heads;
 use crate::{
     clock::KernelTime,
     metrics::counters::Loss,
-    protocol::http2::{HeaderBlock, Headers, PushPromise},
+    protocol::http2::{FieldName, HeaderBlock, Headers, PushPromise, Value},
     stream::{
+        call::{Call, Content},
         exchange::{
             Activity, ExchangeError, ExchangeId, Finished, Opened, RequestHead, Response, Session,
         },
@@ -64,6 +65,15 @@ impl Stream {
         }
     }
 
+    /// Fields behind the content, or in its place.
+    fn trailers(&mut self, block: &HeaderBlock) {
+        if let Some(call) = &mut self.call {
+            let status = block.get(FieldName::GrpcStatus);
+            let message = block.get(FieldName::GrpcMessage).known();
+            call.fields(status.known(), message, status == Value::Unknown);
+        }
+    }
+
     /// When the exchange was over; `None` while it is not.
     fn over(&self) -> Option<KernelTime> {
         let response = self.response.ended?;
@@ -89,9 +99,9 @@ impl Stream {
             error,
             truncated: self.truncated,
             gap_bytes: self.gap_bytes,
-            session: self
-                .call
-                .map_or(Session::Plain, |call| Session::Rpc(Box::new(call.end()))),
+            session: self.call.map_or(Session::Plain, |call| {
+                Session::Rpc(Box::new(call.end(error.is_none())))
+            }),
         })));
     }
 }
@@ -243,9 +253,7 @@ impl Exchanges {
             return;
         };
         if heads::is_trailers(block, stream.head.is_some()) {
-            if let Some(call) = &mut stream.call {
-                call.trailers(block);
-            }
+            stream.trailers(block);
             return;
         }
         let Some(head) = heads::response(block) else {
@@ -253,7 +261,19 @@ impl Exchanges {
         };
         stream.truncated |= block.truncated;
         stream.head = Some(head);
-        Call::answered(&mut stream.call, block, end_stream);
+        if stream.call.is_none()
+            && let Some(content_type) = block.get(FieldName::ContentType).known()
+        {
+            stream.call = Call::late(content_type);
+        }
+        if let Some(call) = &mut stream.call {
+            call.answered(head.status);
+        }
+        // With the head alone a call can end ("trailers-only").
+        let has_status = !matches!(block.get(FieldName::GrpcStatus), Value::Absent);
+        if end_stream || has_status {
+            stream.trailers(block);
+        }
     }
 
     pub(super) fn content(&mut self, number: u32, is_request: bool, content: Content<'_>) {

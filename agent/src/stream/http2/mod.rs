@@ -1,7 +1,6 @@
 //! A connection that speaks HTTP/2 (RFC 9113): one reader of frames for each direction, and the
 //! exchanges of its streams. Knows neither the table it stands in nor that records can come late.
 
-mod calls;
 mod ends;
 mod exchanges;
 mod heads;
@@ -15,6 +14,7 @@ use wirespan_ebpf::{
 pub(super) use self::recognise::{Recognised, recognise};
 use self::{ends::Closing, exchanges::Exchanges};
 use super::{
+    call::Content,
     exchange::Role,
     link::{Arrival, Context, Fate, Link, SEND},
 };
@@ -368,14 +368,4 @@ impl Http2 {
             self.exchanges.end(stream, is_request, arrival.time, cx);
         }
     }
-}
-
-/// A part of a stream's content.
-#[derive(Clone, Copy, Debug)]
-enum Content<'a> {
-    Bytes(&'a [u8]),
-    /// So many bytes that were not copied.
-    Uncopied(u64),
-    /// It is not known how many.
-    Unmeasured,
 }

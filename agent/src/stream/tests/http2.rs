@@ -12,17 +12,17 @@ use crate::{
     stream::exchange::{ExchangeError, Finished, HeaderName, HttpVersion, Role},
 };
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
+pub(super) const DATA: u8 = 0;
+pub(super) const HEADERS: u8 = 1;
+pub(super) const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PUSH_PROMISE: u8 = 5;
 const GOAWAY: u8 = 7;
 const CONTINUATION: u8 = 9;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub(super) const END_STREAM: u8 = 1;
+pub(super) const END_HEADERS: u8 = 4;
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let mut frame = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
     frame.extend([kind, flags]);
     frame.extend(stream.to_be_bytes());
@@ -31,7 +31,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Fields that are put into the dynamic table.
-fn indexed(fields: &[(&str, &str)]) -> Vec<u8> {
+pub(super) fn indexed(fields: &[(&str, &str)]) -> Vec<u8> {
     fields
         .iter()
         .flat_map(|(name, value)| literal(0x40, name, value))
@@ -39,7 +39,7 @@ fn indexed(fields: &[(&str, &str)]) -> Vec<u8> {
 }
 
 /// Fields that are not.
-fn plain(fields: &[(&str, &str)]) -> Vec<u8> {
+pub(super) fn plain(fields: &[(&str, &str)]) -> Vec<u8> {
     fields
         .iter()
         .flat_map(|(name, value)| literal(0, name, value))
@@ -68,7 +68,7 @@ fn request(stream: u32, path: &str) -> Vec<u8> {
     frame(HEADERS, END_STREAM | END_HEADERS, stream, &get(path))
 }
 
-fn status(stream: u32, code: &str) -> Vec<u8> {
+pub(super) fn status(stream: u32, code: &str) -> Vec<u8> {
     frame(HEADERS, END_HEADERS, stream, &plain(&[(":status", code)]))
 }
 
@@ -76,7 +76,7 @@ fn preface() -> Vec<u8> {
     [PREFACE.to_vec(), frame(SETTINGS, 0, 0, &[])].concat()
 }
 
-fn begun(server: bool) -> Script {
+pub(super) fn begun(server: bool) -> Script {
     let mut script = Script::new(server);
     script.request(&preface());
     script.response(&frame(SETTINGS, 0, 0, &[]));
