@@ -135,9 +135,9 @@ impl Http1 {
         let sync = side.sync;
         let in_head = side.reader.is_in_head();
         let in_body = side.reader.is_in_body();
-        let skipped = side.reader.skip(gap);
+        let skipped = self.skip(request, gap);
         let inside = gap == 0 || (in_body && is_inside(skipped, gap));
-        side.lose();
+        self.sides[request].lose();
         if sync == Sync::Out {
             return false;
         }
@@ -182,13 +182,16 @@ impl Http1 {
             Some(Ending::Open) => false,
             Some(Ending::Unknown) => error.is_none(),
             None => {
-                let side = &mut self.sides[response];
+                let side = &self.sides[response];
                 if side.reader.is_until_close() {
+                    if gap > 0 {
+                        self.lose_content(response);
+                    }
                     error.is_none()
                 } else {
                     side.sync == Sync::In
                         && side.reader.is_in_body()
-                        && matches!(side.reader.skip(gap), Skipped::Complete { .. })
+                        && matches!(self.skip(response, gap), Skipped::Complete { .. })
                 }
             }
         };

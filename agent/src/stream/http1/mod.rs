@@ -4,6 +4,7 @@
 
 mod accounts;
 mod begin;
+mod calls;
 mod ends;
 mod handover;
 mod pipeline;

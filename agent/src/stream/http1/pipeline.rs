@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::{
     clock::KernelTime,
     protocol::http1::{Answering, ResponseHead},
-    stream::exchange::ExchangeId,
+    stream::{call::Call, exchange::ExchangeId},
 };
 
 /// A request whose exchange has not ended.
@@ -35,6 +35,7 @@ pub(super) struct Pending {
     /// The response's head was not copied to its end.
     pub(super) response_cut: bool,
     pub(super) gap_bytes: u64,
+    pub(super) call: Option<Box<Call>>,
 }
 
 impl Pending {
@@ -54,6 +55,7 @@ impl Pending {
             request_cut: false,
             response_cut: false,
             gap_bytes: 0,
+            call: None,
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::{
         http1::{Answering, CutHead, Event, Skipped},
     },
     stream::{
+        call::Call,
         exchange::{Activity, Opened},
         link::{Arrival, Context, measurable},
     },
@@ -89,8 +90,8 @@ impl Http1 {
             let reader = &mut self.sides[arrival.way].reader;
             let fresh = reader.is_at_start();
             let in_body = reader.is_in_body();
-            let step = reader.feed(rest, Answering::Other);
-            if fresh && !reader.is_at_start() {
+            let step = self.feed(arrival.way, rest, Answering::Other);
+            if fresh && !self.sides[arrival.way].reader.is_at_start() {
                 self.started = arrival.time;
             }
             rest = &rest[step.consumed..];
@@ -163,8 +164,9 @@ impl Http1 {
         };
         let position = self.link.request_position(arrival.way, end, length as u64);
         let id = cx.next_id();
-        self.pipeline
-            .push(Pending::new(Some(id), Answering::to(&head), arrival.turn));
+        let mut pending = Pending::new(Some(id), Answering::to(&head), arrival.turn);
+        pending.call = Call::begin(&head);
+        self.pipeline.push(pending);
         cx.out.push(Activity::Opened(Box::new(Opened {
             id,
             connection,
@@ -180,6 +182,7 @@ impl Http1 {
     /// The newest request's body cannot be followed. It is open all the same, and will be answered.
     fn body_invalid(&mut self, way: usize, left: u64, cx: &mut Context<'_>) {
         self.sides[way].lose();
+        self.lose_content(way);
         cx.counters.add(Flow::BytesGap, left);
         if !self.is_unopened
             && let Some(newest) = self.pipeline.newest()
@@ -235,7 +238,7 @@ impl Http1 {
         let reader = &mut self.sides[arrival.way].reader;
         let in_head = reader.is_in_head();
         let in_body = reader.is_in_body();
-        let skipped = reader.skip(arrival.gap);
+        let skipped = self.skip(arrival.way, arrival.gap);
         if in_body && is_inside(skipped, arrival.gap) {
             if let Some(newest) = self.pipeline.newest() {
                 // In which turn these bytes were is not known.
@@ -279,7 +282,7 @@ impl Http1 {
         }
         loop {
             let in_body = self.sides[way].reader.is_in_body();
-            match self.sides[way].reader.skip(count) {
+            match self.skip(way, count) {
                 Skipped::Within => {
                     self.add_to_newest(count);
                     return true;
@@ -322,6 +325,7 @@ impl Http1 {
             if let Some(newest) = self.pipeline.newest() {
                 newest.request_cut = true;
             }
+            self.lose_content(way);
             self.add_to_newest(count);
         } else {
             self.sides[way].lose();

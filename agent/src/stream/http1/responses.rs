@@ -97,7 +97,7 @@ impl Http1 {
                 return;
             };
             let in_body = self.sides[way].reader.is_in_body();
-            let step = self.sides[way].reader.feed(rest, answering);
+            let step = self.feed(way, rest, answering);
             rest = &rest[step.consumed..];
             if in_body {
                 self.add_to_oldest(step.consumed as u64);
@@ -143,7 +143,7 @@ impl Http1 {
             return true;
         };
         if oldest.id.is_some() {
-            oldest.response = Some(head);
+            oldest.answered(head);
             return true;
         }
         // Whether it has a body depends on the request, which could not be read.
@@ -191,7 +191,7 @@ impl Http1 {
         }
         loop {
             let in_body = self.sides[way].reader.is_in_body();
-            match self.sides[way].reader.skip(count) {
+            match self.skip(way, count) {
                 Skipped::Within => {
                     self.add_to_oldest(count);
                     return;
@@ -230,8 +230,9 @@ impl Http1 {
         cx.counters.add(Flow::BytesGap, measurable(count));
         let cut = self.sides[way].reader.cut(answering);
         if let (Some(CutHead::Response(head)), Some(oldest)) = (cut, self.pipeline.oldest()) {
-            oldest.response = Some(head);
+            oldest.answered(head);
             oldest.response_cut = true;
+            self.lose_content(way);
             self.sides[way].sync = Sync::Turn;
             self.add_to_oldest(count);
         } else {
@@ -256,7 +257,7 @@ impl Http1 {
                 self.cut_response(gap, way, cx);
                 return;
             }
-            Sync::In if was_body => match reader.skip(gap) {
+            Sync::In if was_body => match self.skip(way, gap) {
                 Skipped::Within => {
                     self.add_to_oldest(gap);
                     return;
