@@ -1,3 +1,6 @@
 //! Tests.
 
 mod appendix_c;
+mod encoder;
+mod independent;
+mod sequences;
