@@ -3,4 +3,5 @@
 mod appendix_c;
 mod encoder;
 mod independent;
+mod interop;
 mod sequences;

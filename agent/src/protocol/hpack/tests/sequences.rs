@@ -60,7 +60,7 @@ fn is_right(field: Field<'_>, (name, value): &Pair) -> bool {
 }
 
 /// Decodes a block of which not everything need be known; how many names and values were unknown.
-fn compare(decoder: &mut Decoder, block: &[u8], truth: &[Pair]) -> usize {
+pub(super) fn compare(decoder: &mut Decoder, block: &[u8], truth: &[Pair]) -> usize {
     let (mut at, mut unknown) = (0, 0);
     decoder
         .decode(block, |field| {
