@@ -108,6 +108,12 @@ impl FrameReader {
         matches!(self.state, State::Header | State::Preface(0)) && self.held == 0
     }
 
+    /// Whether a part of a frame's header, or of a header block, was read.
+    #[must_use]
+    pub fn is_in_head(&self) -> bool {
+        self.pending.is_some() || (matches!(self.state, State::Header) && self.held > 0)
+    }
+
     /// Whether every entry of the dynamic table is known.
     #[must_use]
     pub fn is_certain(&self) -> bool {
