@@ -16,6 +16,9 @@ const PSEUDO: u32 = FieldName::Method.bit()
     | FieldName::Protocol.bit()
     | FieldName::Status.bit();
 
+/// Fields that are kept of a request as a rule.
+const USUALLY_KEPT: usize = 8;
+
 /// Fields that conventions, propagation, gRPC and Connect need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -145,6 +148,13 @@ pub struct HeaderBlock {
 }
 
 impl HeaderBlock {
+    pub(super) fn new() -> Self {
+        Self {
+            fields: Vec::with_capacity(USUALLY_KEPT),
+            ..Self::default()
+        }
+    }
+
     /// The first value of a field.
     #[must_use]
     pub fn get(&self, name: FieldName) -> Value<'_> {

@@ -11,10 +11,13 @@ const ENCODERS: [&str; 5] = [
     include_str!("../testdata/python-hpack.txt"),
 ];
 
-/// The name of the encoder, and each block's bytes and fields.
-fn sequence(data: &str) -> (&str, Vec<(Vec<u8>, Vec<Pair>)>) {
+/// A block's bytes and its fields.
+type Encoded = (Vec<u8>, Vec<Pair>);
+
+/// The name of the encoder and its blocks.
+fn sequence(data: &str) -> (&str, Vec<Encoded>) {
     let (name, data) = data.split_once('\n').unwrap();
-    let mut blocks: Vec<(Vec<u8>, Vec<Pair>)> = Vec::new();
+    let mut blocks: Vec<Encoded> = Vec::new();
     for line in data.lines() {
         if let Some(hex) = line.strip_prefix("block ") {
             let octet = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
