@@ -182,8 +182,8 @@ impl HeaderBlock {
         self.is_behind_pseudo |= !name.starts_with(b":");
         match (FieldName::of(name), field.value) {
             (Some(name), Some(value)) if self.fields.len() < MAX_KEPT => {
-                self.fields
-                    .push((name, CompactString::from_utf8_lossy(value)));
+                let value = field.text.map_or_else(|| text(value), CompactString::new);
+                self.fields.push((name, value));
             }
             (Some(name), _) => self.unknown |= name.bit(),
             (None, _) => {}
@@ -213,5 +213,13 @@ impl HeaderBlock {
         } else {
             u32::MAX
         };
+    }
+}
+
+/// A value as text. Nearly all values are, and then there is no need to look at each character.
+fn text(value: &[u8]) -> CompactString {
+    match str::from_utf8(value) {
+        Ok(value) => CompactString::new(value),
+        Err(_) => CompactString::from_utf8_lossy(value),
     }
 }

@@ -75,7 +75,7 @@ impl Encoder {
     fn index(&self, is: impl Fn((&[u8], &[u8])) -> bool) -> Option<usize> {
         static_table::ENTRIES
             .iter()
-            .copied()
+            .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
             .chain(
                 self.table
                     .iter()
