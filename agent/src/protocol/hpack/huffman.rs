@@ -159,25 +159,16 @@ fn decode_into(mut encoded: &[u8], places: &mut [u8]) -> Result<usize, Invalid> 
             }
         }
         let beginning = &TABLES.beginnings[(window >> (64 - LOOKED_UP)) as usize];
-        let mut length = u32::from(beginning.length);
-        let mut octets = beginning.octets;
-        let mut count = 1 + usize::from(beginning.length > beginning.first);
-        if length == 0 || length > held {
-            count = 1;
-            length = beginning.first.into();
-            if length == 0 {
-                let (octet, long) = long(window >> 32);
-                length = long;
-                octets[0] = match octet {
-                    Some(octet) => octet,
-                    None if length > held => 0,
-                    None => return Err(Invalid::Huffman),
-                };
+        let (octets, count, length) = match u32::from(beginning.length) {
+            length @ 1.. if length <= held => {
+                let count = 1 + usize::from(beginning.length > beginning.first);
+                (beginning.octets, count, length)
             }
-            if length > held {
-                break;
-            }
-        }
+            _ => match single(beginning, window, held)? {
+                Some((octet, length)) => ([octet, 0], 1, length),
+                None => break,
+            },
+        };
         if let Some(place) = places.get_mut(written..written + 2) {
             place.copy_from_slice(&octets);
         }
@@ -190,6 +181,22 @@ fn decode_into(mut encoded: &[u8], places: &mut [u8]) -> Result<usize, Invalid> 
         return Err(Invalid::Huffman);
     }
     Ok(written)
+}
+
+/// The next octet and its code's length, where its code is long or one of the last. `None` when
+/// there is none any more.
+#[cold]
+fn single(beginning: &Beginning, window: u64, held: u32) -> Result<Option<(u8, u32)>, Invalid> {
+    let (octet, length) = match (beginning.octets, beginning.first) {
+        (_, 0) => long(window >> 32),
+        ([octet, _], first) => (Some(octet), first.into()),
+    };
+    if length > held {
+        return Ok(None);
+    }
+    octet
+        .map(|octet| Some((octet, length)))
+        .ok_or(Invalid::Huffman)
 }
 
 /// The octet whose code is longer than what is looked up, and that length. `None` is the end of

@@ -17,7 +17,7 @@ const PSEUDO: u32 = FieldName::Method.bit()
     | FieldName::Status.bit();
 
 /// Fields that are kept of a request as a rule.
-const USUALLY_KEPT: usize = 8;
+const USUALLY_KEPT: usize = 12;
 
 /// Fields that conventions, propagation, gRPC and Connect need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
