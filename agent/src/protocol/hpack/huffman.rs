@@ -158,7 +158,7 @@ fn decode_into(mut encoded: &[u8], places: &mut [u8]) -> Result<usize, Invalid> 
                 }
             }
         }
-        let beginning = &TABLES.beginnings[(window >> (64 - LOOKED_UP)) as usize];
+        let beginning = TABLES.beginnings[(window >> (64 - LOOKED_UP)) as usize];
         let (octets, count, length) = match u32::from(beginning.length) {
             length @ 1.. if length <= held => {
                 let count = 1 + usize::from(beginning.length > beginning.first);
@@ -186,7 +186,7 @@ fn decode_into(mut encoded: &[u8], places: &mut [u8]) -> Result<usize, Invalid> 
 /// The next octet and its code's length, where its code is long or one of the last. `None` when
 /// there is none any more.
 #[cold]
-fn single(beginning: &Beginning, window: u64, held: u32) -> Result<Option<(u8, u32)>, Invalid> {
+fn single(beginning: Beginning, window: u64, held: u32) -> Result<Option<(u8, u32)>, Invalid> {
     let (octet, length) = match (beginning.octets, beginning.first) {
         (_, 0) => long(window >> 32),
         ([octet, _], first) => (Some(octet), first.into()),
