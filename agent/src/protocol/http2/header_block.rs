@@ -16,6 +16,9 @@ const PSEUDO: u32 = FieldName::Method.bit()
     | FieldName::Protocol.bit()
     | FieldName::Status.bit();
 
+/// Fields that are kept of a request as a rule.
+const USUALLY_KEPT: usize = 12;
+
 /// Fields that conventions, propagation, gRPC and Connect need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -145,6 +148,13 @@ pub struct HeaderBlock {
 }
 
 impl HeaderBlock {
+    pub(super) fn new() -> Self {
+        Self {
+            fields: Vec::with_capacity(USUALLY_KEPT),
+            ..Self::default()
+        }
+    }
+
     /// The first value of a field.
     #[must_use]
     pub fn get(&self, name: FieldName) -> Value<'_> {
@@ -172,8 +182,8 @@ impl HeaderBlock {
         self.is_behind_pseudo |= !name.starts_with(b":");
         match (FieldName::of(name), field.value) {
             (Some(name), Some(value)) if self.fields.len() < MAX_KEPT => {
-                self.fields
-                    .push((name, CompactString::from_utf8_lossy(value)));
+                let value = field.text.map_or_else(|| text(value), CompactString::new);
+                self.fields.push((name, value));
             }
             (Some(name), _) => self.unknown |= name.bit(),
             (None, _) => {}
@@ -203,5 +213,13 @@ impl HeaderBlock {
         } else {
             u32::MAX
         };
+    }
+}
+
+/// A value as text. Nearly all values are, and then there is no need to look at each character.
+fn text(value: &[u8]) -> CompactString {
+    match str::from_utf8(value) {
+        Ok(value) => CompactString::new(value),
+        Err(_) => CompactString::from_utf8_lossy(value),
     }
 }
