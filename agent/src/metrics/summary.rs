@@ -161,55 +161,64 @@ impl fmt::Display for Summary {
         let Self {
             spans,
             exchanges_lost: lost,
-            bytes,
             export,
             ..
         } = self;
         writeln!(
             f,
             "spans           {} server, {} client",
-            n(spans.server),
-            n(spans.client)
+            grouped(spans.server),
+            grouped(spans.client)
         )?;
         write!(
             f,
             "exchanges lost  {} server, {} client",
-            n(lost.server),
-            n(lost.client)
+            grouped(lost.server),
+            grouped(lost.client)
         )?;
         if lost.unknown > 0 {
-            write!(f, ", {} of unknown role", n(lost.unknown))?;
+            write!(f, ", {} of unknown role", grouped(lost.unknown))?;
         }
         writeln!(
             f,
             "\nexported        {} accepted, {} rejected, {} dropped",
-            n(export.accepted),
-            n(export.rejected),
-            n(export.dropped)
+            grouped(export.accepted),
+            grouped(export.rejected),
+            grouped(export.dropped)
         )?;
+        self.fmt_capture(f)
+    }
+}
+
+impl Summary {
+    /// What is there to tell where no span is made: bytes and losses.
+    pub fn capture(&self) -> impl fmt::Display {
+        fmt::from_fn(|f| self.fmt_capture(f))
+    }
+
+    fn fmt_capture(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = &self.bytes;
         writeln!(
             f,
             "bytes           {} seen, {} captured, {} skipped, {} gap",
-            n(bytes.seen),
-            n(bytes.captured),
-            n(bytes.skipped),
-            n(bytes.gap)
+            grouped(bytes.seen),
+            grouped(bytes.captured),
+            grouped(bytes.skipped),
+            grouped(bytes.gap)
         )?;
         let causes = self
             .uncaptured_bytes
             .iter()
             .filter(|(_, count)| **count > 0);
         let causes: Vec<_> = causes
-            .map(|(cause, count)| format!("{} {cause}", n(*count)))
+            .map(|(cause, count)| format!("{} {cause}", grouped(*count)))
             .collect();
         if !causes.is_empty() {
             writeln!(f, "not captured    {}", causes.join(", "))?;
         }
         self.fmt_losses(f)
     }
-}
 
-impl Summary {
     /// Each loss with its meaning; those that did not happen together at the end.
     fn fmt_losses(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = |reason: &Loss| self.losses.get(reason.name()).copied().unwrap_or_default();
@@ -227,7 +236,7 @@ impl Summary {
                 f,
                 "  {:<36}{:>12}  {}",
                 reason.name(),
-                n(count(&reason)),
+                grouped(count(&reason)),
                 reason.description().trim()
             )?;
         }
@@ -239,7 +248,7 @@ impl Summary {
             }
             write!(line, " {}", reason.name())?;
         }
-        write!(f, "{line}")
+        writeln!(f, "{line}")
     }
 }
 
@@ -276,7 +285,8 @@ impl Target {
 }
 
 /// Digits in groups of three.
-fn n(number: u64) -> String {
+#[must_use]
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::with_capacity(digits.len() * 4 / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -440,7 +450,7 @@ losses          \n  ring_full_records                              7  Data recor
             (1000, "1,000"),
             (1_234_567, "1,234,567"),
         ] {
-            assert_eq!(n(number), text);
+            assert_eq!(grouped(number), text);
         }
     }
 }
