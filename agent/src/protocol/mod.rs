@@ -2,4 +2,5 @@
 //! eBPF and no connections.
 #![forbid(unsafe_code)]
 
+pub mod http;
 pub mod http1;

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Instant};
 
 use anyhow::Context as _;
-use wirespan_ebpf::stats::KernelStats;
+use wirespan_ebpf::{stats::KernelStats, verdict::Verdict};
 
 use crate::{
     bpf::{
@@ -145,10 +145,10 @@ impl Live {
         });
     }
 
-    /// Tells the kernel what it shall no longer report.
-    pub(super) fn tell(&mut self, verdicts: Vec<u64>) {
-        for connection in verdicts {
-            if self.kernel.ignore(connection).is_err() {
+    /// Tells the kernel what is known of connections.
+    pub(super) fn tell(&mut self, verdicts: Vec<(u64, Verdict)>) {
+        for (connection, verdict) in verdicts {
+            if self.kernel.tell(connection, verdict).is_err() {
                 self.counters.lose(Loss::VerdictFailed, 1);
             }
         }

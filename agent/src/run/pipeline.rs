@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use wirespan_ebpf::verdict::Verdict;
+
 use crate::{
     clock::{KernelTime, WallClock},
     metrics::counters::Counters,
@@ -93,7 +95,7 @@ impl Pipeline {
     }
 
     /// What the kernel shall know of connections, since the last call.
-    pub(super) fn take_verdicts(&mut self) -> Vec<u64> {
+    pub(super) fn take_verdicts(&mut self) -> Vec<(u64, Verdict)> {
         self.streams.take_verdicts()
     }
 }

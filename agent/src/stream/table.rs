@@ -10,11 +10,11 @@ use std::{
 };
 
 use hashbrown::{HashMap, HashSet, hash_map::Entry};
-use wirespan_ebpf::records::close_how;
+use wirespan_ebpf::{records::close_how, verdict::Verdict};
 
 use super::{
-    connection::{Context, Fate},
     exchange::{Activity, Addresses},
+    link::{Context, Fate},
     record::Record,
     slot::{Body, Held, Slot},
 };
@@ -78,7 +78,7 @@ pub struct Streams {
     unix: HashMap<u64, u64>,
     /// When an ignored connection was last heard of.
     ignored: HashMap<u64, KernelTime>,
-    verdicts: Vec<u64>,
+    verdicts: Vec<(u64, Verdict)>,
     /// Connections that have ended, with the pass in which they did.
     ended: VecDeque<(u64, u64)>,
     ended_set: HashSet<u64>,
@@ -163,8 +163,8 @@ impl Streams {
         self.exited.push_back((self.pass, tgid, time));
     }
 
-    /// Connections that the kernel shall no longer report, since the last call.
-    pub fn take_verdicts(&mut self) -> Vec<u64> {
+    /// What the kernel shall know of connections, since the last call.
+    pub fn take_verdicts(&mut self) -> Vec<(u64, Verdict)> {
         std::mem::take(&mut self.verdicts)
     }
 
@@ -263,6 +263,9 @@ impl Streams {
         let Some(slot) = self.slots.get_mut(&id) else {
             return;
         };
+        if let Some(verdict) = slot.conn.link_mut().verdict.take() {
+            self.verdicts.push((id, verdict));
+        }
         if slot.conn.is_waiting() && !slot.is_watched {
             slot.is_watched = true;
             self.watched.push(id);
@@ -278,7 +281,7 @@ impl Streams {
             return;
         };
         if let Some(slot) = self.slots.get_mut(&id) {
-            slot.conn.peer_left(self.now, false);
+            slot.conn.peer_left(self.now);
             if !slot.is_watched {
                 slot.is_watched = true;
                 self.watched.push(id);
@@ -297,9 +300,9 @@ impl Streams {
         {
             self.unix.remove(&own);
         }
-        slot.conn.identity.leave(out);
+        slot.conn.link_mut().identity.leave(out);
         if fate == Fate::Ignore {
-            self.verdicts.push(id);
+            self.verdicts.push((id, Verdict::Ignore));
             if self.ignored.len() < self.limits.ignored {
                 self.ignored.insert(id, self.now);
             }
@@ -319,7 +322,7 @@ impl Streams {
         let mut oldest: Vec<(KernelTime, u64)> = self
             .slots
             .iter()
-            .map(|(id, slot)| (slot.conn.last, *id))
+            .map(|(id, slot)| (slot.conn.link().last, *id))
             .collect();
         let count = (oldest.len() / 16).max(1).min(oldest.len());
         if count < oldest.len() {
@@ -330,7 +333,7 @@ impl Streams {
         for (_, id) in oldest {
             if let Some(slot) = self.slots.get_mut(&id) {
                 let cx = context!(self, out);
-                slot.conn.lose_pending(Loss::ConnectionEvicted, cx);
+                slot.conn.lose_open(Loss::ConnectionEvicted, cx);
             }
             self.leave(id, Fate::Gone, out);
         }
@@ -367,10 +370,10 @@ impl Streams {
         let theirs = self
             .slots
             .iter()
-            .filter(|(_, slot)| gone.contains_key(&slot.conn.tgid));
+            .filter(|(_, slot)| gone.contains_key(&slot.conn.link().tgid));
         for id in sorted(theirs.map(|(id, _)| *id)) {
             if let Some(slot) = self.slots.get_mut(&id)
-                && let Some(time) = gone.get(&slot.conn.tgid)
+                && let Some(time) = gone.get(&slot.conn.link().tgid)
                 && slot.conn.process_exited(*time, context!(self, out)) != Fate::Keep
             {
                 self.leave(id, Fate::Gone, out);
@@ -411,9 +414,9 @@ impl Streams {
         self.ignored
             .retain(|_, last| now.since(*last) < VERDICT_IDLE);
         let silent = self.slots.iter().filter(|(_, slot)| {
-            slot.conn.identity.is_unix
-                && slot.conn.pipeline.is_empty()
-                && now.since(slot.conn.last) >= UNIX_IDLE
+            slot.conn.link().identity.is_unix
+                && slot.conn.is_idle()
+                && now.since(slot.conn.link().last) >= UNIX_IDLE
         });
         for id in sorted(silent.map(|(id, _)| *id)) {
             self.leave(id, Fate::Gone, out);

@@ -4,8 +4,9 @@
 use super::{
     body::{Body, Framing},
     head::{self, Likeness},
-    message::{Answering, Invalid, RequestHead, ResponseHead},
+    message::{Answering, Invalid, ResponseHead},
 };
+use crate::protocol::http::RequestHead;
 
 /// Longest head that is read. Common servers refuse heads of 8 to 64 KiB.
 pub const MAX_HEAD: usize = 64 * 1024;

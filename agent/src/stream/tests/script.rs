@@ -286,9 +286,9 @@ impl Player {
             panic!("one exchange expected in {:?}", self.out);
         };
         (
-            finished.response.map(|head| head.status),
-            finished.request_body,
-            finished.response_body,
+            finished.response.and_then(|head| head.status),
+            finished.request_body.unwrap(),
+            finished.response_body.unwrap(),
             finished.ended.0,
             finished.error,
         )
