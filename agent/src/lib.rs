@@ -17,6 +17,7 @@ pub mod export;
 pub mod host;
 pub mod memory;
 pub mod metrics;
+pub mod pcap;
 pub mod protocol;
 pub mod run;
 pub mod span;
