@@ -18,6 +18,7 @@ pub mod export;
 pub mod host;
 pub mod memory;
 pub mod metrics;
+pub mod pcap;
 pub mod protocol;
 pub mod record;
 pub mod run;
