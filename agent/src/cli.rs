@@ -9,7 +9,10 @@ use clap::builder::{NonEmptyStringValueParser, RangedI64ValueParser, TypedValueP
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use glob::Pattern;
 
-use crate::bpf::support::{HookSet, HooksChoice};
+use crate::{
+    bpf::support::{HookSet, HooksChoice},
+    pcap,
+};
 
 #[cfg(test)]
 mod tests;
@@ -163,6 +166,15 @@ pub enum Perspective {
     Server,
     /// One CLIENT span for each exchange
     Client,
+}
+
+impl From<Perspective> for pcap::Perspective {
+    fn from(perspective: Perspective) -> Self {
+        match perspective {
+            Perspective::Server => Self::Server,
+            Perspective::Client => Self::Client,
+        }
+    }
 }
 
 /// Options that say where spans go, and what is told of the work.

@@ -26,6 +26,9 @@ pub struct Summary {
     /// Bytes that were not copied, by the reason; those of `budget` were skipped on purpose.
     uncaptured_bytes: BTreeMap<&'static str, u64>,
     export: Export,
+    /// What became of the packets of a capture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    packets: Option<BTreeMap<&'static str, u64>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -99,6 +102,17 @@ impl Summary {
                 rejected: flow(Flow::ExportRejected),
                 dropped: flow(Flow::ExportDropped),
             },
+            packets: None,
+        }
+    }
+
+    /// With the counters of a packet capture, if there are any.
+    #[must_use]
+    pub fn with_packets(self, counts: Vec<(&'static str, u64)>) -> Self {
+        let counts: BTreeMap<_, _> = counts.into_iter().collect();
+        Self {
+            packets: (!counts.is_empty()).then_some(counts),
+            ..self
         }
     }
 
@@ -215,6 +229,13 @@ impl Summary {
             .collect();
         if !causes.is_empty() {
             writeln!(f, "not captured    {}", causes.join(", "))?;
+        }
+        if let Some(packets) = &self.packets {
+            let counts = packets.iter().filter(|(_, count)| **count > 0);
+            let counts: Vec<_> = counts
+                .map(|(name, count)| format!("{} {name}", grouped(*count)))
+                .collect();
+            writeln!(f, "capture         {}", counts.join(", "))?;
         }
         self.fmt_losses(f)
     }

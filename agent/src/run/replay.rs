@@ -1,6 +1,7 @@
 //! `wirespan replay`: the spans of a file. No kernel, no root, no network, no clock: the same file
 //! gives the same spans each time, as fast as it can be read.
 
+mod capture;
 mod recording;
 
 use std::{
@@ -24,7 +25,7 @@ use crate::{
         counters::{Counters, Loss},
         summary::Summary,
     },
-    record,
+    pcap, record,
     span::model::Span,
 };
 
@@ -58,6 +59,8 @@ struct Played {
     end: End,
     /// The kernel's counters, as far as the file tells.
     stats: KernelStats,
+    /// What became of the packets of a capture.
+    packets: Vec<(&'static str, u64)>,
 }
 
 /// How a file ended.
@@ -85,6 +88,12 @@ pub(super) fn run(
     let name = path.display();
     let (beginning, source) = open(path).with_context(|| format!("cannot read {name}"))?;
     let is_recording = record::is_recording(&beginning);
+    if !is_recording && !pcap::is_capture(&beginning) {
+        Err(anyhow!(
+            "cannot read {name}: it is neither a recording of wirespan nor a packet capture (pcap, \
+             pcapng)"
+        ))?;
+    }
     if is_recording && perspective.is_some() {
         return Err(Failure::usage(anyhow!(
             "--perspective is for packet captures, and {name} is a recording, which tells whose \
@@ -96,9 +105,22 @@ pub(super) fn run(
         Exporters::start(targets(config), Pace::Replay, &counters).map_err(Failure::usage)?;
     let source = beginning.as_slice().chain(source);
     let mut sink = |spans: Vec<Arc<Span>>| exporters.offer(&spans);
-    let played = recording::play(source, &counters, &mut sink);
+    let played = if is_recording {
+        recording::play(source, &counters, &mut sink)
+    } else {
+        let perspective = perspective.unwrap_or_default().into();
+        let known_methods = config.known_methods.as_deref();
+        capture::play(
+            &beginning,
+            source,
+            perspective,
+            known_methods,
+            &counters,
+            &mut sink,
+        )
+    };
     exporters.shutdown(PATIENCE);
-    let summary = Summary::new(&counters, &played.stats);
+    let summary = Summary::new(&counters, &played.stats).with_packets(played.packets);
     eprint!("{summary}");
     if let Some(path) = &config.summary {
         summary.write(path)?;

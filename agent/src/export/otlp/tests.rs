@@ -306,7 +306,9 @@ fn files_that_cannot_be_used_are_named_at_start() {
             certificate: Some(path.clone()),
             ..OtlpSettings::default()
         };
-        let error = start(settings, Pace::Live, Arc::default()).unwrap_err().to_string();
+        let error = start(settings, Pace::Live, Arc::default())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(path.to_str().unwrap()), "{error}");
     }
 }

@@ -48,6 +48,7 @@ pub(super) fn play(source: impl Read, counters: &Arc<Counters>, sink: &mut Sink<
             Err(error) => End::Broken(anyhow!(error)),
         },
         stats: totals.kernel(),
+        packets: Vec::new(),
     }
 }
 
