@@ -235,7 +235,9 @@ impl Summary {
             let counts: Vec<_> = counts
                 .map(|(name, count)| format!("{} {name}", grouped(*count)))
                 .collect();
-            writeln!(f, "capture         {}", counts.join(", "))?;
+            if !counts.is_empty() {
+                writeln!(f, "capture         {}", counts.join(", "))?;
+            }
         }
         self.fmt_losses(f)
     }
@@ -386,6 +388,23 @@ losses          \n  ring_full_records                              7  Data recor
             assert_eq!(text.matches(reason.name()).count(), 1, "{reason:?}: {text}");
         }
         assert!(text.lines().skip(6).all(|line| line.len() < 160), "{text}");
+    }
+
+    #[test]
+    fn packets_are_shown_where_there_are_any() {
+        let summary = || Summary::new(&counters(), &stats());
+        let json = |summary| serde_json::to_value::<Summary>(summary).unwrap();
+        assert_eq!(
+            json(summary().with_packets(Vec::new())).get("packets"),
+            None
+        );
+        let some = || summary().with_packets(vec![("packets", 1_500), ("cut_bytes", 0)]);
+        assert_eq!(
+            json(some())["packets"],
+            json!({"packets": 1500, "cut_bytes": 0})
+        );
+        let text = some().to_string();
+        assert!(text.contains("\ncapture         1,500 packets\n"), "{text}");
     }
 
     #[test]

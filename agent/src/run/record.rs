@@ -14,18 +14,17 @@ use std::{
 use anyhow::Context as _;
 use hashbrown::HashSet;
 
-use super::{live::Live, signals::Signals};
+use super::{live::Live, pipeline::ResourceOf, signals::Signals};
 use crate::{
     cli::RecordArgs,
-    clock::KernelTime,
+    clock::{KernelTime, WallOffset},
     config::{Config, Filters},
-    host::Processes,
     memory,
     metrics::{
         counters::{Counters, Loss},
         summary::{Summary, grouped},
     },
-    record::{Head, Totals, Writer},
+    record::{Head, Totals, WriteError, Writer, Written},
     span::ids,
     stream::{Limits, Streams, Wanted, exchange::Activity, record::Record},
 };
@@ -62,12 +61,7 @@ pub(super) fn start(config: &Config, args: RecordArgs) -> anyhow::Result<Recorde
         config.known_methods.clone(),
         &live.processes.unidentified(),
     );
-    let tape = Tape {
-        writer: Writer::start(file, &head)?,
-        streams: Streams::new(Limits::default(), Arc::clone(&counters)),
-        activities: Vec::new(),
-        refused: Refused::default(),
-    };
+    let tape = Tape::new(Writer::start(file, &head)?, &counters);
     memory::release_unused();
     eprintln!(
         "wirespan: recording this host by {} hooks to {}",
@@ -117,11 +111,9 @@ impl Recorder {
     fn pass(&mut self) -> anyhow::Result<()> {
         let Self { live, tape, .. } = self;
         let now = live.drain(|record, bytes, wanted| tape.record(record, bytes, wanted));
-        tape.streams.drained(now, &mut tape.activities);
-        tape.tell_processes(&mut live.processes);
-        tape.writer.pass(now, live.clock.offset());
+        let offset = live.clock.offset();
+        tape.pass(now, offset, &mut |tgid| live.processes.resource(tgid));
         live.tell(tape.streams.take_verdicts());
-        tape.refused.turn(now);
         let dropped = tape.writer.dropped();
         self.counters.set_loss(Loss::RecordingFull, dropped);
         if let Some(stats) = live.housekeep(now)? {
@@ -139,12 +131,11 @@ impl Recorder {
             ..
         } = self;
         let now = live.stop(|record, bytes, wanted| tape.record(record, bytes, wanted));
-        tape.streams.stop(now, &mut tape.activities);
-        tape.tell_processes(&mut live.processes);
         let stats = live.stats()?;
         let dropped = tape.writer.dropped();
         tape.writer.totals(&Totals::new(&stats, dropped));
-        let written = tape.writer.finish(now, live.clock.offset());
+        let offset = live.clock.offset();
+        let written = tape.finish(now, offset, &mut |tgid| live.processes.resource(tgid));
         let path = path.display();
         let written = written.with_context(|| format!("recording to {path}"))?;
         counters.set_loss(Loss::RecordingFull, written.dropped);
@@ -159,7 +150,7 @@ impl Recorder {
 }
 
 /// What is written, and what is needed to know it.
-struct Tape {
+pub(super) struct Tape {
     writer: Writer,
     streams: Streams,
     activities: Vec<Activity>,
@@ -167,7 +158,17 @@ struct Tape {
 }
 
 impl Tape {
-    fn record(&mut self, record: &Record<'_>, bytes: &[u8], wanted: &mut Wanted<'_>) {
+    pub(super) fn new(writer: Writer, counters: &Arc<Counters>) -> Self {
+        Self {
+            writer,
+            streams: Streams::new(Limits::default(), Arc::clone(counters)),
+            activities: Vec::new(),
+            refused: Refused::default(),
+        }
+    }
+
+    /// Takes a record and its bytes.
+    pub(super) fn record(&mut self, record: &Record<'_>, bytes: &[u8], wanted: &mut Wanted<'_>) {
         let connection = match record {
             // Who processes are is told by their resources.
             Record::Exec(_) | Record::Fork(_) => return,
@@ -195,11 +196,36 @@ impl Tape {
         }
     }
 
+    /// All records that were written before `now` have been taken.
+    pub(super) fn pass(
+        &mut self,
+        now: KernelTime,
+        offset: WallOffset,
+        resource_of: &mut ResourceOf<'_>,
+    ) {
+        self.streams.drained(now, &mut self.activities);
+        self.tell_processes(resource_of);
+        self.writer.pass(now, offset);
+        self.refused.turn(now);
+    }
+
+    /// No record comes any more.
+    pub(super) fn finish(
+        mut self,
+        now: KernelTime,
+        offset: WallOffset,
+        resource_of: &mut ResourceOf<'_>,
+    ) -> Result<Written, WriteError> {
+        self.streams.stop(now, &mut self.activities);
+        self.tell_processes(resource_of);
+        self.writer.finish(now, offset)
+    }
+
     /// `wirespan run` would ask now who these are.
-    fn tell_processes(&mut self, processes: &mut Processes) {
+    fn tell_processes(&mut self, resource_of: &mut ResourceOf<'_>) {
         for activity in self.activities.drain(..) {
             if let Activity::Opened(opened) = activity {
-                let resource = processes.resource(opened.tgid);
+                let resource = resource_of(opened.tgid);
                 self.writer.process(opened.tgid, &resource);
             }
         }

@@ -3,6 +3,8 @@
 
 mod capture;
 mod recording;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fs::File,
