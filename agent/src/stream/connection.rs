@@ -4,15 +4,22 @@ use wirespan_ebpf::records::{CloseRecord, DataRecord, OpenRecord};
 
 use super::{
     http1::Http1,
+    http2::Http2,
     link::{Context, Fate, Link},
 };
 use crate::{clock::KernelTime, metrics::counters::Loss};
 
 /// One connection.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every connection is of the large variant"
+)]
 #[derive(Debug)]
 pub(super) enum Conn {
     /// It speaks HTTP/1, or is not known yet.
     Http1(Http1),
+    /// It speaks HTTP/2.
+    Http2(Box<Http2>),
 }
 
 impl Conn {
@@ -23,18 +30,21 @@ impl Conn {
     pub(super) fn link(&self) -> &Link {
         match self {
             Self::Http1(http1) => &http1.link,
+            Self::Http2(http2) => &http2.link,
         }
     }
 
     pub(super) fn link_mut(&mut self) -> &mut Link {
         match self {
             Self::Http1(http1) => &mut http1.link,
+            Self::Http2(http2) => &mut http2.link,
         }
     }
 
     pub(super) fn open(&mut self, open: &OpenRecord, missing: u32, cx: &mut Context<'_>) {
         match self {
             Self::Http1(http1) => http1.open(open, missing, cx),
+            Self::Http2(http2) => http2.open(open, missing, cx),
         }
     }
 
@@ -45,8 +55,15 @@ impl Conn {
         missing: u32,
         cx: &mut Context<'_>,
     ) -> Fate {
+        if let Self::Http1(http1) = self
+            && let Some(recognised) = http1.recognise_http2(data, payload)
+        {
+            let link = std::mem::replace(&mut http1.link, Link::new(0));
+            *self = Self::Http2(Box::new(recognised.connection(link)));
+        }
         match self {
             Self::Http1(http1) => http1.data(data, payload, missing, cx),
+            Self::Http2(http2) => http2.data(data, payload, missing, cx),
         }
     }
 
@@ -58,6 +75,7 @@ impl Conn {
     ) -> Fate {
         match self {
             Self::Http1(http1) => http1.close(close, missing, cx),
+            Self::Http2(http2) => http2.close(close, missing, cx),
         }
     }
 
@@ -65,6 +83,7 @@ impl Conn {
     pub(super) fn peer_left(&mut self, time: KernelTime) {
         match self {
             Self::Http1(http1) => http1.peer_left(time, false),
+            Self::Http2(http2) => http2.peer_left(time),
         }
     }
 
@@ -72,6 +91,7 @@ impl Conn {
     pub(super) fn process_exited(&mut self, time: KernelTime, cx: &mut Context<'_>) -> Fate {
         match self {
             Self::Http1(http1) => http1.process_exited(time, cx),
+            Self::Http2(http2) => http2.process_exited(time, cx),
         }
     }
 
@@ -79,6 +99,7 @@ impl Conn {
     pub(super) fn is_waiting(&self) -> bool {
         match self {
             Self::Http1(http1) => http1.is_waiting(),
+            Self::Http2(http2) => http2.is_waiting(),
         }
     }
 
@@ -86,6 +107,7 @@ impl Conn {
     pub(super) fn tick(&mut self, now: KernelTime, cx: &mut Context<'_>) -> Fate {
         match self {
             Self::Http1(http1) => http1.tick(now, cx),
+            Self::Http2(http2) => http2.tick(now, cx),
         }
     }
 
@@ -93,6 +115,7 @@ impl Conn {
     pub(super) fn is_idle(&self) -> bool {
         match self {
             Self::Http1(http1) => http1.is_idle(),
+            Self::Http2(http2) => http2.is_idle(),
         }
     }
 
@@ -100,6 +123,7 @@ impl Conn {
     pub(super) fn lose_open(&mut self, reason: Loss, cx: &mut Context<'_>) {
         match self {
             Self::Http1(http1) => http1.lose_pending(reason, cx),
+            Self::Http2(http2) => http2.lose_open(reason, cx),
         }
     }
 
@@ -107,6 +131,7 @@ impl Conn {
     pub(super) fn stop(&mut self, now: KernelTime, cx: &mut Context<'_>) {
         match self {
             Self::Http1(http1) => http1.stop(now, cx),
+            Self::Http2(http2) => http2.stop(now, cx),
         }
     }
 }

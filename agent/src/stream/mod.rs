@@ -2,9 +2,11 @@
 //! requests with responses. Drives the pure parsers of `protocol`; knows no eBPF, no spans.
 #![forbid(unsafe_code)]
 
+mod call;
 mod connection;
 pub mod exchange;
 mod http1;
+mod http2;
 mod identity;
 mod link;
 pub mod record;

@@ -140,6 +140,12 @@ impl MessageReader {
         matches!(self.state, State::Head)
     }
 
+    /// As much as was read of a head that did not come in one piece.
+    #[must_use]
+    pub fn head_so_far(&self) -> &[u8] {
+        &self.head
+    }
+
     /// Whether a head was read and its message is not whole.
     #[must_use]
     pub fn is_in_body(&self) -> bool {

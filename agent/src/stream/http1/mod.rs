@@ -19,6 +19,7 @@ use self::{
 };
 use super::{
     exchange::Role,
+    http2::{Recognised, recognise},
     link::{Arrival, Context, Fate, Link, SEND},
 };
 use crate::{
@@ -133,6 +134,15 @@ impl Http1 {
         }
         self.link.moved(data);
         self.fate()
+    }
+
+    /// Whether these bytes show that the connection speaks HTTP/2.
+    pub(super) fn recognise_http2(&self, data: &DataRecord, payload: &[u8]) -> Option<Recognised> {
+        if self.is_http || payload.is_empty() {
+            return None;
+        }
+        let side = self.sides.get(usize::from(data.direction))?;
+        recognise(&self.link, side.reader.head_so_far(), data, payload)
     }
 
     fn bytes(&mut self, arrival: &Arrival<'_>, cx: &mut Context<'_>) {
