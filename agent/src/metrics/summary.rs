@@ -206,6 +206,7 @@ impl fmt::Display for Summary {
 
 impl Summary {
     /// What is there to tell where no span is made: bytes and losses.
+    #[must_use]
     pub fn capture(&self) -> impl fmt::Display {
         fmt::from_fn(|f| self.fmt_capture(f))
     }

@@ -100,7 +100,7 @@ impl<R: Read> Reader<R> {
     /// # Errors
     ///
     /// When the recording is damaged or ends too early. What came before is as it was recorded.
-    pub fn next(&mut self) -> Result<Option<Event<'_>>, ReadError> {
+    pub fn read(&mut self) -> Result<Option<Event<'_>>, ReadError> {
         while self.chunk.is_empty() {
             match (self.chunks.next(&mut self.chunk)?, self.ended) {
                 (true, false) => {}

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use wirespan_ebpf::stats::KernelStats;
 
 use super::{
-    format::{CHUNK_LIMIT, ChunkHeader, HEADER, Kind, event_header, file_header},
+    format::{ChunkHeader, HEADER, Kind, event_header, file_header},
     testing::{Memory, Socket, exit, head, resource},
     *,
 };
@@ -41,7 +41,7 @@ fn read(file: &[u8]) -> (Vec<String>, Option<ReadError>) {
     };
     events.push(format!("{:?}", reader.head()));
     loop {
-        match reader.next() {
+        match reader.read() {
             Ok(Some(event)) => events.push(words(&event)),
             Ok(None) => return (events, None),
             Err(error) => return (events, Some(error)),
@@ -379,7 +379,7 @@ fn a_full_disk_at_the_start_is_an_error() {
 
 #[test]
 fn a_chunk_of_a_hostile_length_is_refused() {
-    for length in [u32::MAX, 4, CHUNK_LIMIT as u32 + 8] {
+    for length in [u32::MAX, 4, (1 << 20) + 8] {
         let mut header = ChunkHeader::of(&[], 0);
         header.length = length;
         let file = [file_header(), header.to_bytes()].concat();

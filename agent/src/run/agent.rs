@@ -91,7 +91,7 @@ impl Agent {
     fn pass(&mut self) -> anyhow::Result<()> {
         let Self { live, pipeline, .. } = self;
         let now = live.drain(|record, _, wanted| pipeline.record(record, wanted));
-        pipeline.pass(now, &live.clock, &mut |tgid| live.processes.resource(tgid));
+        pipeline.pass(now, live.clock, &mut |tgid| live.processes.resource(tgid));
         self.exporters.offer(&pipeline.take_spans());
         live.tell(pipeline.take_verdicts());
         live.housekeep(now)?;
@@ -107,7 +107,7 @@ impl Agent {
             ..
         } = self;
         let now = live.stop(|record, _, wanted| pipeline.record(record, wanted));
-        pipeline.finish(now, &live.clock, &mut |tgid| live.processes.resource(tgid));
+        pipeline.finish(now, live.clock, &mut |tgid| live.processes.resource(tgid));
         exporters.offer(&pipeline.take_spans());
         let stats = live.stats()?;
         let left = deadline.saturating_duration_since(Instant::now());

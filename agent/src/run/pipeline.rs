@@ -62,25 +62,25 @@ impl Pipeline {
     pub(super) fn pass(
         &mut self,
         now: KernelTime,
-        clock: &WallClock,
+        clock: WallClock,
         resource_of: &mut ResourceOf<'_>,
     ) {
         self.streams.drained(now, &mut self.activities);
         self.observe(resource_of);
-        self.tracer.settle(now, clock, &mut self.spans);
+        self.tracer.settle(now, &clock, &mut self.spans);
     }
 
     /// The last pass: no record comes any more.
     pub(super) fn finish(
         &mut self,
         now: KernelTime,
-        clock: &WallClock,
+        clock: WallClock,
         resource_of: &mut ResourceOf<'_>,
     ) {
         self.streams.stop(now, &mut self.activities);
         self.observe(resource_of);
-        self.tracer.settle(now, clock, &mut self.spans);
-        self.tracer.flush(clock, &mut self.spans);
+        self.tracer.settle(now, &clock, &mut self.spans);
+        self.tracer.flush(&clock, &mut self.spans);
     }
 
     fn observe(&mut self, resource_of: &mut ResourceOf<'_>) {

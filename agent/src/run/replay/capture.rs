@@ -96,7 +96,7 @@ impl Player<'_, '_> {
         let everyone = &self.everyone;
         let now = self.passed.unwrap_or_default();
         self.pipeline
-            .finish(now, &self.clock, &mut |_| Arc::clone(everyone));
+            .finish(now, self.clock, &mut |_| Arc::clone(everyone));
         (self.sink)(self.pipeline.take_spans());
         end
     }
@@ -140,7 +140,7 @@ impl Player<'_, '_> {
             step = step.saturating_mul(2);
             let everyone = &self.everyone;
             self.pipeline
-                .pass(passed, &self.clock, &mut |_| Arc::clone(everyone));
+                .pass(passed, self.clock, &mut |_| Arc::clone(everyone));
             // There is no kernel to tell.
             drop(self.pipeline.take_verdicts());
             (self.sink)(self.pipeline.take_spans());

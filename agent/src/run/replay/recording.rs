@@ -69,7 +69,7 @@ impl Player {
         sink: &mut Sink<'_>,
     ) -> Result<(), ReadError> {
         let end = loop {
-            match reader.next() {
+            match reader.read() {
                 Ok(Some(event)) => self.event(event, sink),
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
@@ -78,7 +78,7 @@ impl Player {
         // What was open when the recording ended, ends now, as live.
         let clock = WallClock::with_offset(self.offset);
         let resource_of = &mut resource_of(&self.processes, &self.unknown, &self.counters);
-        self.pipeline.finish(self.now, &clock, resource_of);
+        self.pipeline.finish(self.now, clock, resource_of);
         sink(self.pipeline.take_spans());
         end
     }
@@ -98,7 +98,7 @@ impl Player {
                 (self.now, self.offset) = (now, offset);
                 let clock = WallClock::with_offset(offset);
                 let resource_of = &mut resource_of(&self.processes, &self.unknown, &self.counters);
-                self.pipeline.pass(now, &clock, resource_of);
+                self.pipeline.pass(now, clock, resource_of);
                 // The kernel that they were for is gone.
                 drop(self.pipeline.take_verdicts());
                 sink(self.pipeline.take_spans());

@@ -105,11 +105,11 @@ fn live(passes: &[Pass]) -> Vec<Arc<Span>> {
             });
         }
         let clock = WallClock::with_offset(pass.offset);
-        pipeline.pass(pass.now, &clock, &mut resource_of);
+        pipeline.pass(pass.now, clock, &mut resource_of);
     }
     let last = passes.last().unwrap();
     let clock = WallClock::with_offset(last.offset);
-    pipeline.finish(last.now, &clock, &mut resource_of);
+    pipeline.finish(last.now, clock, &mut resource_of);
     pipeline.take_spans()
 }
 
