@@ -243,12 +243,6 @@ impl Connections {
             self.remove(key, false, cx);
         }
     }
-
-    #[cfg(test)]
-    pub(super) fn limited(mut self, limit: usize) -> Self {
-        self.limit = limit;
-        self
-    }
 }
 
 impl Key {
