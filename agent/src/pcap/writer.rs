@@ -21,6 +21,20 @@ use crate::{
 /// Beginning of an HTTP/2 connection (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0";
 
+/// Methods of which none is the end of another (RFC 9110 section 9.3, RFC 5789), and [`PREFACE`].
+const METHODS: [&[u8]; 10] = [
+    b"GET ",
+    b"HEAD ",
+    b"POST ",
+    b"PUT ",
+    b"DELETE ",
+    b"CONNECT ",
+    b"OPTIONS ",
+    b"TRACE ",
+    b"PATCH ",
+    PREFACE,
+];
+
 /// Bytes that wait until a connection's client is known.
 const UNDECIDED: usize = 64 << 10;
 
@@ -215,6 +229,9 @@ impl Writer {
         };
         let is_whole = payload.len() == length as usize;
         match (request, like_response(&begins)) {
+            // The first bytes of a capture may be the rest of a method ("OST").
+            (Likeness::Yes, _)
+                if self.turn == 1 && !METHODS.iter().any(|method| begins.starts_with(method)) => {}
             (Likeness::Yes, _) => self.recognise(side, sink),
             (_, Likeness::Yes) => self.recognise(1 - side, sink),
             (Likeness::No, Likeness::No) => {}
