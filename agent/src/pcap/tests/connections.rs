@@ -87,15 +87,15 @@ fn late_segments_are_put_in_order() {
 fn bytes_that_waited_have_the_time_of_what_they_waited_for() {
     let mut talk = Talk::opened();
     talk.say(CLIENT, &GET[..10]);
-    let last = talk.say(CLIENT, &GET[10..]);
+    let second = talk.say(CLIENT, &GET[10..]);
     let ended = talk.say(SERVER, OK);
     let mut sent = talk.sent.clone();
     let first = sent.len() - 3;
-    let lost = sent.remove(first);
-    sent.insert(first + 1, lost);
-    sent[first + 1].time = last + 10;
+    let late = sent.remove(first);
+    sent.insert(first + 1, late);
+    sent[first + 1].time = second + 10;
     let replay = Replay::of(&raw(&sent));
-    assert_eq!(replay.exchanges[0].times, (last + 10, ended));
+    assert_eq!(replay.exchanges[0].times, (second + 10, ended));
 }
 
 #[test]
@@ -514,12 +514,17 @@ fn a_connection_behind_address_translation_is_told_once() {
         .open();
     inside.exchange();
     inside.close();
-    let sent: Vec<_> = outside
+    let mut sent: Vec<_> = outside
         .sent
         .iter()
         .zip(&inside.sent)
         .flat_map(|(outside, inside)| [outside.clone(), inside.clone()])
         .collect();
+    // The same first sequence numbers are not enough.
+    assert_eq!(Replay::of(&raw(&sent)).brief(), [("GET /a", Some(200)); 2]);
+    for sent in &mut sent {
+        sent.packet[44..48].copy_from_slice(b"time");
+    }
     let replay = Replay::of(&raw(&sent));
     assert_eq!(replay.brief(), [("GET /a", Some(200))]);
     assert_eq!(replay.counts.connections_copied, 1);
@@ -571,4 +576,59 @@ fn probes_of_a_closed_window_and_bare_acknowledgements() {
     let replay = Replay::of(&talk.file());
     assert_eq!(replay.brief(), [("GET /a", Some(200))]);
     assert_eq!(replay.counts.repeated_bytes, 1);
+}
+
+#[test]
+fn the_table_is_bounded() {
+    let mut sent = Vec::new();
+    let mut told = Vec::new();
+    for number in 0..70_000_u32 {
+        let [_, _, high, low] = number.to_be_bytes();
+        let third = number >> 16;
+        let address = format!("10.{third}.{high}.{low}:40000");
+        let mut talk = Talk::new().between(&address, "10.9.0.2:80").open();
+        talk.time = START + u64::from(number);
+        if number > 69_000 {
+            talk.exchange();
+            told.push(("GET /a", Some(200)));
+        } else {
+            talk.ack(CLIENT);
+        }
+        sent.extend(talk.sent);
+    }
+    let replay = Replay::of(&raw(&sent));
+    assert_eq!(replay.brief(), told);
+    assert_eq!(replay.counts.connections_evicted, 2 * 4096);
+}
+
+#[test]
+fn what_waits_is_bounded() {
+    // Connections with a hole each, and much behind it.
+    let part = vec![b'x'; 60_000];
+    let mut sent = Vec::new();
+    for number in 0..40 {
+        let address = format!("10.0.3.{number}:40000");
+        let mut talk = Talk::new()
+            .between(&address, "10.0.0.2:80")
+            .numbered(number, 1)
+            .open();
+        talk.say(
+            CLIENT,
+            b"POST /p HTTP/1.1\r\nContent-Length: 3000001\r\n\r\n",
+        );
+        talk.unseen(CLIENT, b"y");
+        talk.time -= STEP;
+        for _ in 0..50 {
+            talk.say(CLIENT, &part);
+            talk.time -= STEP;
+        }
+        talk.say(SERVER, OK);
+        sent.extend(talk.sent);
+    }
+    let replay = Replay::of(&raw(&sent));
+    assert_eq!(replay.brief(), [("POST /p", Some(200)); 40]);
+    for exchange in &replay.exchanges {
+        assert_eq!(exchange.bodies, (3_000_001, 2));
+    }
+    assert_eq!(replay.counts.missing_bytes, 40);
 }

@@ -191,11 +191,14 @@ fn sections_of_both_byte_orders_in_one_file() {
     assert_eq!(replay.exchanges[0].times, times(&talk.sent));
 }
 
+/// Resolution, offset, and the ticks of a time.
+type Ticks = (u8, i64, fn(u64) -> u64);
+
 #[test]
 fn resolutions_and_offsets() {
     let talk = talk();
     for big in [false, true] {
-        let cases: [(u8, i64, fn(u64) -> u64); 6] = [
+        let cases: [Ticks; 6] = [
             (6, 0, |time| time / 1000),
             (9, 0, |time| time),
             (3, 0, |time| time / 1_000_000),
@@ -204,7 +207,7 @@ fn resolutions_and_offsets() {
             // 2^-32 seconds, rounded up so that the nanoseconds come back.
             (0x80 | 32, 1_700_000_000, |time| {
                 let rest = u128::from(time - 1_700_000_000_000_000_000);
-                u64::try_from(((rest << 32) + 999_999_999) / 1_000_000_000).unwrap()
+                u64::try_from((rest << 32).div_ceil(1_000_000_000)).unwrap()
             }),
         ];
         for (resolution, offset, ticks) in cases {
@@ -332,6 +335,9 @@ fn files_that_are_cut_anywhere() {
     }
 }
 
+/// What is done to the block at a position, and whether that is what is found.
+type Harm = (fn(&mut Vec<u8>, usize), fn(&Damage) -> bool);
+
 #[test]
 fn files_that_are_damaged() {
     let talk = talk();
@@ -355,8 +361,7 @@ fn files_that_are_damaged() {
         "{error}"
     );
     // Blocks: of no length, of odd length, two lengths, no room, no byte order.
-    type Case = (fn(&mut Vec<u8>, usize), fn(&Damage) -> bool);
-    let cases: [Case; 5] = [
+    let cases: [Harm; 5] = [
         (
             |file, at| file[at + 4..at + 8].fill(0),
             |damage| matches!(damage, Damage::BlockLength { length: 0, .. }),

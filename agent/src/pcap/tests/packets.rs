@@ -33,9 +33,9 @@ const MACS: [u8; 12] = [2; 12];
 fn link_layers() {
     let ethernet = |types: &[u8]| [&MACS[..], types].concat();
     let sll = [&[0; 14][..], &[8, 0]].concat();
-    let sll_vlan = [&[0; 14][..], &[0x81, 0, 0, 5, 8, 0]].concat();
+    let tagged = [&[0; 14][..], &[0x81, 0, 0, 5, 8, 0]].concat();
     let sll2 = [&[8, 0][..], &[0; 18]].concat();
-    let sll2_vlan = [&[0x81, 0][..], &[0; 18], &[0, 5, 8, 0]].concat();
+    let tagged_v2 = [&[0x81, 0][..], &[0; 18], &[0, 5, 8, 0]].concat();
     let frames: Vec<(u32, Vec<u8>)> = vec![
         (1, ethernet(&[8, 0])),
         (1, ethernet(&[0x81, 0, 0, 5, 8, 0])),
@@ -45,9 +45,9 @@ fn link_layers() {
         ),
         (0x1000_0001, ethernet(&[8, 0])),
         (113, sll),
-        (113, sll_vlan),
+        (113, tagged),
         (276, sll2),
-        (276, sll2_vlan),
+        (276, tagged_v2),
         (0, vec![2, 0, 0, 0]),
         (0, vec![0, 0, 0, 2]),
         (108, vec![0, 0, 0, 2]),

@@ -25,21 +25,32 @@ pub(super) struct Exchange {
     pub(super) whole: bool,
 }
 
+/// Request, status, bodies, error.
+type Told = (String, Option<u16>, (u64, u64), Option<ExchangeError>);
+
 impl Exchange {
     fn new(opened: &Opened, finished: &Finished) -> Self {
         Self {
             connection: opened.connection.id,
-            request: format!("{} {}", opened.request.method, opened.request.target),
-            status: finished.response.as_ref().map(|head| head.status),
-            bodies: (finished.request_body, finished.response_body),
+            request: [&opened.request.method, &opened.request.target]
+                .map(|part| part.as_deref().unwrap_or("?"))
+                .join(" "),
+            status: finished.response.as_ref().and_then(|head| head.status),
+            bodies: (
+                finished.request_body.unwrap_or(0),
+                finished.response_body.unwrap_or(0),
+            ),
             times: (opened.started.0, finished.ended.0),
             error: finished.error,
-            whole: !finished.truncated && finished.gap_bytes == 0,
+            whole: !finished.truncated
+                && finished.gap_bytes == 0
+                && finished.request_body.is_some()
+                && finished.response_body.is_some(),
         }
     }
 
     /// What is the same however the packets came.
-    pub(super) fn told(&self) -> (String, Option<u16>, (u64, u64), Option<ExchangeError>) {
+    pub(super) fn told(&self) -> Told {
         (self.request.clone(), self.status, self.bodies, self.error)
     }
 }
@@ -87,7 +98,7 @@ impl Replay {
         let mut now = KernelTime(0);
         loop {
             let progress = capture.next(&mut |record: &Record<'_>| {
-                records.push(format!("{record:?}"));
+                records.push(text(record));
                 streams.record(record, &mut |_, _| true, &mut out);
             });
             match progress {
@@ -104,7 +115,7 @@ impl Replay {
             }
         }
         capture.finish(&mut |record: &Record<'_>| {
-            records.push(format!("{record:?}"));
+            records.push(text(record));
             streams.record(record, &mut |_, _| true, &mut out);
         });
         streams.stop(now, &mut out);
@@ -133,7 +144,7 @@ impl Replay {
     }
 
     /// What every exchange says.
-    pub(super) fn told(&self) -> Vec<(String, Option<u16>, (u64, u64), Option<ExchangeError>)> {
+    pub(super) fn told(&self) -> Vec<Told> {
         self.exchanges.iter().map(Exchange::told).collect()
     }
 
@@ -152,5 +163,13 @@ impl Replay {
         };
         let addresses = connection.addresses.expect("TCP has addresses");
         (connection.role, addresses.local, addresses.peer)
+    }
+}
+
+/// A record without its bytes.
+fn text(record: &Record<'_>) -> String {
+    match record {
+        Record::Data(data, payload) => format!("{data:?} {}", payload.len()),
+        other => format!("{other:?}"),
     }
 }

@@ -102,9 +102,9 @@ impl Talk {
     }
 
     /// Bytes in segments of `size`.
-    pub(super) fn say_in_parts(&mut self, side: usize, bytes: &[u8], size: usize) -> u64 {
+    pub(super) fn say_in_parts(&mut self, side: usize, bytes: &[u8], length: usize) -> u64 {
         bytes
-            .chunks(size)
+            .chunks(length)
             .map(|part| self.say(side, part))
             .last()
             .unwrap()
