@@ -1,5 +1,6 @@
-//! Captures of curl and Python's `http.client` with nginx, made by `tcpdump` and `dumpcap`. What
-//! is expected is what the clients counted; `tests/data/captures/README.md` says how.
+//! Captures of curl, nghttp, h2load and Python's `http.client` with nginx, made by `tcpdump` and
+//! `dumpcap`. What is expected is what the clients counted; `tests/data/captures/README.md` says
+//! how they were made.
 
 use std::{fs, path::PathBuf};
 
@@ -84,4 +85,21 @@ fn cooked_version_1_with_a_snap_length() {
 fn from_the_middle_of_a_connection() {
     let replay = assert_counted("middle.pcap", "middle.txt");
     assert_eq!(replay.counts.connections_pre_existing, 1);
+}
+
+#[test]
+fn http2_with_concurrent_streams() {
+    assert_counted("http2.pcap", "http2.txt");
+}
+
+#[test]
+fn http2_from_the_middle_of_a_connection() {
+    for perspective in [Perspective::Client, Perspective::Server] {
+        let replay = Replay::any(&read("http2-middle.pcap"), perspective);
+        assert_eq!(replay.exchanges.len(), 18);
+        for exchange in &replay.exchanges {
+            assert_eq!(exchange.request, "GET /small");
+            assert_eq!((exchange.status, exchange.bodies), (Some(200), (0, 5)));
+        }
+    }
 }
