@@ -50,6 +50,10 @@ pub(super) struct Context<'a, 's> {
 }
 
 /// One connection.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are independent of each other"
+)]
 #[derive(Debug)]
 pub(super) struct Connection {
     ends: [SocketAddr; 2],
@@ -59,6 +63,8 @@ pub(super) struct Connection {
     client: Option<usize>,
     /// A SYN was seen, so the sequence numbers of the first bytes are known.
     from_start: bool,
+    /// The accepting end's first timestamp.
+    timestamp: Option<u32>,
     /// Both ends have sent a SYN without an ACK.
     simultaneous: bool,
     /// Since when nothing that waits could be delivered.
@@ -77,6 +83,7 @@ impl Connection {
             writer,
             client: None,
             from_start: false,
+            timestamp: None,
             simultaneous: false,
             blocked: None,
             last: 0,
@@ -96,10 +103,12 @@ impl Connection {
         one.queued_bytes + other.queued_bytes + self.writer.waiting_bytes
     }
 
-    /// Both first sequence numbers, the client's first, when a handshake told them.
-    pub(super) fn identity(&self) -> Option<(u32, u32)> {
-        let client = self.client.filter(|_| self.from_start)?;
-        Some((self.halves[client].base?, self.halves[1 - client].base?))
+    /// What no other connection has, but the same one behind address translation: both ends' first
+    /// sequence numbers and a first timestamp, all of which are chosen at random.
+    pub(super) fn identity(&self) -> Option<[u32; 3]> {
+        let client = self.client?;
+        let bases = (self.halves[client].base?, self.halves[1 - client].base?);
+        Some([bases.0, bases.1, self.timestamp?])
     }
 
     /// Whether a SYN of `side` opens another connection than this one.
@@ -162,6 +171,7 @@ impl Connection {
         if segment.acknowledges.is_some() {
             if !self.simultaneous {
                 self.client = Some(1 - side);
+                self.timestamp = segment.timestamp;
             }
         } else if self.client == Some(1 - side) {
             // Both connect (RFC 9293 section 3.5): neither end is the client by that.

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use etherparse::{TcpHeader, TcpHeaderSlice};
+use etherparse::{TcpHeader, TcpHeaderSlice, TcpOptionElement};
 
 use super::ip::{Datagram, Malformed};
 
@@ -12,10 +12,6 @@ const OFFSET_REST: u8 = 0x0f;
 const OFFSET_PLAIN: u8 = 5 << 4;
 
 /// A TCP segment.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "they are the bits of the header"
-)]
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Segment<'a> {
     pub(super) source: SocketAddr,
@@ -26,6 +22,8 @@ pub(super) struct Segment<'a> {
     pub(super) syn: bool,
     pub(super) fin: bool,
     pub(super) rst: bool,
+    /// Timestamp of a SYN (RFC 7323), where there is one and it is not zero.
+    pub(super) timestamp: Option<u32>,
     /// What was captured of its payload.
     pub(super) payload: &'a [u8],
     /// Bytes of its payload.
@@ -55,8 +53,20 @@ impl<'a> Segment<'a> {
             syn: header.syn(),
             fin: header.fin(),
             rst: header.rst(),
+            timestamp: header.syn().then(|| timestamp(datagram.payload)).flatten(),
             payload: datagram.payload.get(before..).unwrap_or_default(),
             length,
         })
     }
+}
+
+fn timestamp(payload: &[u8]) -> Option<u32> {
+    let header = TcpHeaderSlice::from_slice(payload).ok()?;
+    let options = header.options_iterator().map_while(Result::ok);
+    options
+        .filter_map(|option| match option {
+            TcpOptionElement::Timestamp(own, _) => Some(own),
+            _ => None,
+        })
+        .find(|own| *own != 0)
 }

@@ -37,8 +37,8 @@ pub(super) struct Connections {
     table: HashMap<Key, Open>,
     /// Those of which something waits, by their numbers.
     waiting: BTreeMap<u64, Key>,
-    /// Who has a pair of first sequence numbers.
-    identities: HashMap<(u32, u32), u64>,
+    /// Who has an identity.
+    identities: HashMap<[u32; 3], u64>,
     held: usize,
     created: u64,
     arrivals: u64,
@@ -52,7 +52,7 @@ struct Open {
     id: u64,
     connection: Connection,
     /// It stands in `identities`.
-    identity: Option<(u32, u32)>,
+    identity: Option<[u32; 3]>,
 }
 
 impl Connections {
@@ -242,12 +242,6 @@ impl Connections {
         for (_, key) in all {
             self.remove(key, false, cx);
         }
-    }
-
-    #[cfg(test)]
-    pub(super) fn limited(mut self, limit: usize) -> Self {
-        self.limit = limit;
-        self
     }
 }
 

@@ -2,8 +2,8 @@
 //! its two sockets. Knows records and roles; knows no sequence numbers.
 //!
 //! Which end is the client is known from the handshake. Of a connection that was under way when
-//! the capture began, the first turn that begins with a request or a response tells; what happened
-//! before waits for that.
+//! the capture began, the first turn that begins with a request or a response tells. What happened
+//! before is the rest of messages that cannot be read, and is passed over.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -21,8 +21,25 @@ use crate::{
 /// Beginning of an HTTP/2 connection (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0";
 
+/// Methods of which none is the end of another (RFC 9110 section 9.3, RFC 5789), and [`PREFACE`].
+const METHODS: [&[u8]; 10] = [
+    b"GET ",
+    b"HEAD ",
+    b"POST ",
+    b"PUT ",
+    b"DELETE ",
+    b"CONNECT ",
+    b"OPTIONS ",
+    b"TRACE ",
+    b"PATCH ",
+    PREFACE,
+];
+
 /// Bytes that wait until a connection's client is known.
 const UNDECIDED: usize = 64 << 10;
+
+/// Bytes of a turn's beginning in which a start line is looked for.
+const START_LINE: usize = 16 << 10;
 
 /// Where clients' ports begin on Linux (`ip_local_port_range`).
 const EPHEMERAL: u16 = 32768;
@@ -85,6 +102,10 @@ pub(super) struct Writer {
     time: u64,
     waiting: Vec<(Event, Box<[u8]>)>,
     pub(super) waiting_bytes: usize,
+    /// How many of them were before the current turn.
+    before_turn: usize,
+    /// What the current turn begins with, as long as that can be a start line.
+    turn_begins: Option<Vec<u8>>,
 }
 
 impl Writer {
@@ -103,6 +124,8 @@ impl Writer {
             time: 0,
             waiting: Vec::new(),
             waiting_bytes: 0,
+            before_turn: 0,
+            turn_begins: None,
         }
     }
 
@@ -137,9 +160,9 @@ impl Writer {
         time: u64,
         sink: &mut Sink<'_>,
     ) {
-        let starts = self.turn_to(side);
-        if self.client.is_none() && starts {
-            self.judge(side, payload, sink);
+        self.turn_to(side);
+        if self.client.is_none() {
+            self.judge(side, length, payload, sink);
         }
         self.happen(side, What::Bytes { position, length }, payload, time, sink);
     }
@@ -147,6 +170,7 @@ impl Writer {
     /// Bytes from `side` are not in the capture: like a record that was lost.
     pub(super) fn hole(&mut self, side: usize) {
         self.turn_to(side);
+        self.turn_begins = None;
         self.sequence = self.sequence.wrapping_add(1);
     }
 
@@ -179,26 +203,60 @@ impl Writer {
         }
     }
 
-    /// Whether the next bytes of `side` begin a turn.
-    fn turn_to(&mut self, side: usize) -> bool {
+    /// The next bytes are of `side`.
+    fn turn_to(&mut self, side: usize) {
         if self.last_side == Some(side) {
-            return false;
+            return;
         }
         self.last_side = Some(side);
         self.turn = self.turn.wrapping_add(1);
-        true
-    }
-
-    /// Who sends a request is the client; who sends a response, the server.
-    fn judge(&mut self, side: usize, payload: &[u8], sink: &mut Sink<'_>) {
-        if payload.starts_with(PREFACE) || like_request(payload) == Likeness::Yes {
-            self.decide(side, true, sink);
-        } else if like_response(payload) == Likeness::Yes {
-            self.decide(1 - side, true, sink);
+        if self.client.is_none() {
+            self.before_turn = self.waiting.len();
+            self.turn_begins = Some(Vec::new());
         }
     }
 
+    /// Who sends a request is the client; who sends a response, the server.
+    fn judge(&mut self, side: usize, length: u32, payload: &[u8], sink: &mut Sink<'_>) {
+        let Some(mut begins) = self.turn_begins.take() else {
+            return;
+        };
+        begins.extend_from_slice(payload);
+        let request = if begins.starts_with(PREFACE) {
+            Likeness::Yes
+        } else {
+            like_request(&begins)
+        };
+        let is_whole = payload.len() == length as usize;
+        match (request, like_response(&begins)) {
+            // The first bytes of a capture may be the rest of a method ("OST").
+            (Likeness::Yes, _)
+                if self.turn == 1 && !METHODS.iter().any(|method| begins.starts_with(method)) => {}
+            (Likeness::Yes, _) => self.recognise(side, sink),
+            (_, Likeness::Yes) => self.recognise(1 - side, sink),
+            (Likeness::No, Likeness::No) => {}
+            _ if is_whole && begins.len() < START_LINE => self.turn_begins = Some(begins),
+            _ => {}
+        }
+    }
+
+    /// The current turn is the first that can be read: the connection is told of from there on.
+    fn recognise(&mut self, client: usize, sink: &mut Sink<'_>) {
+        let passed_over = self.before_turn.min(self.waiting.len());
+        self.pre_existing |= passed_over > 0;
+        self.waiting.drain(..passed_over);
+        self.turn = 1;
+        self.sequence = 1;
+        for (event, _) in &mut self.waiting {
+            self.sequence = self.sequence.wrapping_add(1);
+            event.turn = self.turn;
+            event.sequence = self.sequence;
+        }
+        self.decide(client, true, sink);
+    }
+
     fn decide(&mut self, client: usize, is_sure: bool, sink: &mut Sink<'_>) {
+        self.turn_begins = None;
         self.client = Some(client);
         self.is_sure = is_sure;
         self.open(sink);
