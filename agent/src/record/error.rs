@@ -34,7 +34,7 @@ pub enum ReadError {
         agent: String,
     },
     /// The system cannot read it.
-    #[error("reading failed at byte {offset}: {source}")]
+    #[error("reading failed at byte {offset}")]
     Io {
         /// Bytes that were read before.
         offset: u64,

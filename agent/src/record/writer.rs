@@ -40,13 +40,16 @@ pub const PROCESSES: usize = 32_768;
 /// The recording could not be written to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
+    /// The system cannot write even the beginning.
+    #[error("its beginning cannot be written")]
+    Beginning(#[source] io::Error),
     /// No thread for the file.
-    #[error("cannot start the thread that writes the recording: {0}")]
+    #[error("cannot start the thread that writes the recording")]
     Thread(#[source] io::Error),
     /// The system cannot write it.
     #[error(
-        "the recording could not be written any further: {source}; what the file holds, {written} \
-         bytes, can be replayed"
+        "it could not be written any further, but what the file holds, {written} bytes, can be \
+         replayed"
     )]
     Io {
         /// Bytes of whole chunks before.
@@ -93,12 +96,12 @@ impl Writer {
     ///
     /// When the beginning cannot be written, or the thread that writes the rest not be started.
     pub fn start(mut file: impl Write + Send + 'static, head: &Head) -> Result<Self, WriteError> {
-        let unwritten = |source| WriteError::Io { written: 0, source };
-        file.write_all(&file_header()).map_err(unwritten)?;
+        file.write_all(&file_header())
+            .map_err(WriteError::Beginning)?;
         let mut chunk = vec![0; HEADER];
         append(&mut chunk, Kind::Head, &json(head));
         seal(&mut chunk, 0);
-        file.write_all(&chunk).map_err(unwritten)?;
+        file.write_all(&chunk).map_err(WriteError::Beginning)?;
         let written = (HEADER + chunk.len()) as u64;
         let (full, chunks) = sync_channel::<Vec<u8>>(WAITING);
         let (give_back, empty) = sync_channel(WAITING);

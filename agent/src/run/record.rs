@@ -61,7 +61,9 @@ pub(super) fn start(config: &Config, args: RecordArgs) -> anyhow::Result<Recorde
         config.known_methods.clone(),
         &live.processes.unidentified(),
     );
-    let tape = Tape::new(Writer::start(file, &head)?, &counters);
+    let writer = Writer::start(file, &head)
+        .with_context(|| format!("cannot record to {}", path.display()))?;
+    let tape = Tape::new(writer, &counters);
     memory::release_unused();
     eprintln!(
         "wirespan: recording this host by {} hooks to {}",
@@ -137,7 +139,7 @@ impl Recorder {
         let offset = live.clock.offset();
         let written = tape.finish(now, offset, &mut |tgid| live.processes.resource(tgid));
         let path = path.display();
-        let written = written.with_context(|| format!("recording to {path}"))?;
+        let written = written.with_context(|| format!("cannot record to {path}"))?;
         counters.set_loss(Loss::RecordingFull, written.dropped);
         eprint!(
             "recorded        {} records, {} bytes in {path}\n{}",
