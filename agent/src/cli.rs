@@ -25,6 +25,9 @@ Environment:
   OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS
                         Comma-separated request methods that are reported by name, in place of
                         the standard ones; any other is reported as _OTHER
+  OTEL_SEMCONV_STABILITY_OPT_IN
+                        With rpc/dup in this comma-separated list, remote procedure calls have
+                        their attributes of semantic conventions 1.37 too (rpc.system, ...)
   OTEL_LOG_LEVEL        As --log-level, which wins
   NO_COLOR              No colours, if not empty
 
@@ -36,6 +39,7 @@ Environment:
   OTEL_EXPORTER_OTLP_*  As for `wirespan run`
   OTEL_BSP_*            As for `wirespan run`; a full queue is waited for, and drops nothing
   OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS
+  OTEL_SEMCONV_STABILITY_OPT_IN
                         As for `wirespan run`, for packet captures: a recording has its own
   OTEL_LOG_LEVEL        As --log-level, which wins
   NO_COLOR              No colours, if not empty

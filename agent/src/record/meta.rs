@@ -25,11 +25,19 @@ pub struct Head {
     pub start_time_boot_nano: u64,
     /// Seed of the ids of its spans.
     pub seed: Seed,
-    /// Request methods that are reported by name, where others than the standard ones were asked
-    /// for.
-    pub known_methods: Option<Vec<String>>,
+    /// What was asked for.
+    pub naming: Naming,
     /// Attributes of a process of which only the host is known.
     host: Vec<(String, Attribute)>,
+}
+
+/// How spans are named, where that can be chosen.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Naming {
+    /// Request methods that are reported by name; `None` means the standard ones.
+    pub known_methods: Option<Vec<String>>,
+    /// Whether remote procedure calls have their former attributes too.
+    pub former_rpc_names: bool,
 }
 
 impl Head {
@@ -39,7 +47,7 @@ impl Head {
     pub fn new(
         seed: Seed,
         (boot, unix): (KernelTime, u64),
-        known_methods: Option<Vec<String>>,
+        naming: Naming,
         unknown: &Resource,
     ) -> Self {
         Self {
@@ -48,7 +56,7 @@ impl Head {
             start_time_unix_nano: unix,
             start_time_boot_nano: boot.0,
             seed,
-            known_methods,
+            naming,
             host: attributes(unknown),
         }
     }
@@ -95,6 +103,7 @@ impl Process {
 enum Attribute {
     Bool(bool),
     Int(i64),
+    Double(f64),
     Str(String),
     List(Vec<String>),
 }
@@ -106,6 +115,7 @@ fn attributes(resource: &Resource) -> Vec<(String, Attribute)> {
             let value = match value {
                 Value::Bool(flag) => Attribute::Bool(*flag),
                 Value::Int(number) => Attribute::Int(*number),
+                Value::Double(number) => Attribute::Double(*number),
                 Value::Str(text) => Attribute::Str(text.to_string()),
                 Value::List(texts) => {
                     Attribute::List(texts.iter().map(ToString::to_string).collect())
@@ -123,6 +133,7 @@ fn resource(attributes: Vec<(String, Attribute)>) -> Resource {
             let value = match value {
                 Attribute::Bool(flag) => Value::Bool(flag),
                 Attribute::Int(number) => Value::Int(number),
+                Attribute::Double(number) => Value::Double(number),
                 Attribute::Str(text) => Value::Str(text.into()),
                 Attribute::List(texts) => {
                     Value::List(texts.into_iter().map(CompactString::from).collect())

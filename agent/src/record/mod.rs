@@ -50,7 +50,7 @@ mod tests;
 pub use self::{
     error::{Damage, ReadError},
     format::is_recording,
-    meta::{Head, Totals},
+    meta::{Head, Naming, Totals},
     reader::{Event, Reader},
     writer::{PROCESSES, WriteError, Writer, Written},
 };

@@ -11,7 +11,7 @@ use wirespan_ebpf::records::{
     kind, role,
 };
 
-use super::Head;
+use super::{Head, Naming};
 use crate::{clock::KernelTime, span::model::Resource};
 
 /// A file whose content stays when its writer is gone.
@@ -71,7 +71,7 @@ pub(crate) fn head() -> Head {
         ],
     };
     let started = (KernelTime(1_000), 1_700_000_000_000_001_000);
-    Head::new([7; 32], started, None, &unknown)
+    Head::new([7; 32], started, Naming::default(), &unknown)
 }
 
 pub(crate) fn resource(name: &str) -> Arc<Resource> {

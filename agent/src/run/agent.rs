@@ -50,6 +50,7 @@ pub(super) fn start(config: Config, hooks: Hooks, filters: FilterArgs) -> anyhow
     let options = SpanOptions {
         seed: ids::new_seed()?,
         known_methods: config.known_methods.as_deref(),
+        former_rpc_names: config.former_rpc_names,
     };
     let pipeline = Pipeline::new(&options, &counters);
     let exporters = Exporters::start(targets(&config), Pace::Live, &counters)?;

@@ -9,7 +9,7 @@ use crate::{
     clock::{KernelTime, WallClock},
     metrics::counters::Counters,
     span::{
-        http::HttpConventions,
+        describe::Conventions,
         ids::Seed,
         model::{Resource, Span},
     },
@@ -23,6 +23,8 @@ pub(super) struct SpanOptions<'a> {
     pub(super) seed: Seed,
     /// Request methods that are reported by name; `None` means the standard ones.
     pub(super) known_methods: Option<&'a [String]>,
+    /// Whether remote procedure calls have their former attributes too.
+    pub(super) former_rpc_names: bool,
 }
 
 /// Tells who a process is.
@@ -38,11 +40,15 @@ pub(super) struct Pipeline {
 
 impl Pipeline {
     pub(super) fn new(options: &SpanOptions<'_>, counters: &Arc<Counters>) -> Self {
+        let mut conventions = Conventions::default();
+        if let Some(methods) = options.known_methods {
+            conventions = conventions.with_known_methods(methods);
+        }
+        if options.former_rpc_names {
+            conventions = conventions.with_former_rpc_names();
+        }
         let config = TracerConfig {
-            http: options.known_methods.map_or_else(
-                HttpConventions::default,
-                HttpConventions::with_known_methods,
-            ),
+            conventions,
             ..TracerConfig::default()
         };
         Self {

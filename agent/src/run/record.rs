@@ -24,7 +24,7 @@ use crate::{
         counters::{Counters, Loss},
         summary::{Summary, grouped},
     },
-    record::{Head, Totals, WriteError, Writer, Written},
+    record::{Head, Naming, Totals, WriteError, Writer, Written},
     span::ids,
     stream::{Limits, Streams, Wanted, exchange::Activity, record::Record},
 };
@@ -58,7 +58,10 @@ pub(super) fn start(config: &Config, args: RecordArgs) -> anyhow::Result<Recorde
     let head = Head::new(
         ids::new_seed()?,
         (started, live.clock.to_unix(started)),
-        config.known_methods.clone(),
+        Naming {
+            known_methods: config.known_methods.clone(),
+            former_rpc_names: config.former_rpc_names,
+        },
         &live.processes.unidentified(),
     );
     let writer = Writer::start(file, &head)

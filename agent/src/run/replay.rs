@@ -18,7 +18,7 @@ use anyhow::{Context as _, anyhow};
 
 use wirespan_ebpf::stats::KernelStats;
 
-use super::targets;
+use super::{pipeline::SpanOptions, targets};
 use crate::{
     cli::Perspective,
     config::Config,
@@ -111,15 +111,12 @@ pub(super) fn run(
         recording::play(source, &counters, &mut sink)
     } else {
         let perspective = perspective.unwrap_or_default().into();
-        let known_methods = config.known_methods.as_deref();
-        capture::play(
-            &beginning,
-            source,
-            perspective,
-            known_methods,
-            &counters,
-            &mut sink,
-        )
+        let options = SpanOptions {
+            seed: capture::seed(&beginning, perspective),
+            known_methods: config.known_methods.as_deref(),
+            former_rpc_names: config.former_rpc_names,
+        };
+        capture::play(source, perspective, &options, &counters, &mut sink)
     };
     exporters.shutdown(PATIENCE);
     let summary = Summary::new(&counters, &played.stats).with_packets(played.packets);

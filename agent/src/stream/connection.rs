@@ -3,11 +3,13 @@
 use wirespan_ebpf::records::{CloseRecord, DataRecord, OpenRecord};
 
 use super::{
-    http1::Http1,
+    exchange::Session,
+    http1::{Handover, Http1},
     http2::Http2,
     link::{Context, Fate, Link},
+    websocket::WebSocket,
 };
-use crate::{clock::KernelTime, metrics::counters::Loss};
+use crate::{clock::KernelTime, metrics::counters::Loss, protocol::http1::Upgrade};
 
 /// One connection.
 #[expect(
@@ -20,6 +22,8 @@ pub(super) enum Conn {
     Http1(Http1),
     /// It speaks HTTP/2.
     Http2(Box<Http2>),
+    /// It is a `WebSocket`.
+    WebSocket(Box<WebSocket>),
 }
 
 impl Conn {
@@ -31,6 +35,7 @@ impl Conn {
         match self {
             Self::Http1(http1) => &http1.link,
             Self::Http2(http2) => &http2.link,
+            Self::WebSocket(websocket) => &websocket.link,
         }
     }
 
@@ -38,6 +43,7 @@ impl Conn {
         match self {
             Self::Http1(http1) => &mut http1.link,
             Self::Http2(http2) => &mut http2.link,
+            Self::WebSocket(websocket) => &mut websocket.link,
         }
     }
 
@@ -45,6 +51,8 @@ impl Conn {
         match self {
             Self::Http1(http1) => http1.open(open, missing, cx),
             Self::Http2(http2) => http2.open(open, missing, cx),
+            // It was handed over by bytes, which come after the opening record.
+            Self::WebSocket(_) => {}
         }
     }
 
@@ -62,8 +70,47 @@ impl Conn {
             *self = Self::Http2(Box::new(recognised.connection(link)));
         }
         match self {
-            Self::Http1(http1) => http1.data(data, payload, missing, cx),
+            Self::Http1(http1) => {
+                let fate = http1.data(data, payload, missing, cx);
+                match http1.take_handover() {
+                    Some(handover) => self.hand_over(handover, data, payload, cx),
+                    None => fate,
+                }
+            }
             Self::Http2(http2) => http2.data(data, payload, missing, cx),
+            Self::WebSocket(websocket) => websocket.data(data, payload, missing, cx),
+        }
+    }
+
+    /// From within a record on the connection speaks another protocol.
+    fn hand_over(
+        &mut self,
+        handover: Box<Handover>,
+        data: &DataRecord,
+        payload: &[u8],
+        cx: &mut Context<'_>,
+    ) -> Fate {
+        let behind = payload.len().saturating_sub(handover.rest);
+        let rest = payload.get(behind..).unwrap_or_default();
+        match handover.to {
+            Upgrade::WebSocket => {
+                let link = std::mem::replace(self.link_mut(), Link::new(0));
+                let (websocket, fate) = WebSocket::begin(link, handover, data, rest, cx);
+                *self = Self::WebSocket(Box::new(websocket));
+                fate
+            }
+            Upgrade::H2c => {
+                let link = std::mem::replace(self.link_mut(), Link::new(0));
+                let http2 = Http2::upgraded(link, *handover, data, rest, cx);
+                *self = Self::Http2(Box::new(http2));
+                Fate::Keep
+            }
+            Upgrade::Other => {
+                let bodies = [handover.request_body, Some(0)];
+                let ended = KernelTime(data.time);
+                handover.finish(bodies, ended, None, Session::Plain, cx);
+                Fate::Ignore
+            }
         }
     }
 
@@ -76,6 +123,7 @@ impl Conn {
         match self {
             Self::Http1(http1) => http1.close(close, missing, cx),
             Self::Http2(http2) => http2.close(close, missing, cx),
+            Self::WebSocket(websocket) => websocket.close(close, missing, cx),
         }
     }
 
@@ -84,6 +132,7 @@ impl Conn {
         match self {
             Self::Http1(http1) => http1.peer_left(time, false),
             Self::Http2(http2) => http2.peer_left(time),
+            Self::WebSocket(websocket) => websocket.peer_left(time),
         }
     }
 
@@ -92,6 +141,7 @@ impl Conn {
         match self {
             Self::Http1(http1) => http1.process_exited(time, cx),
             Self::Http2(http2) => http2.process_exited(time, cx),
+            Self::WebSocket(websocket) => websocket.process_exited(time, cx),
         }
     }
 
@@ -100,6 +150,7 @@ impl Conn {
         match self {
             Self::Http1(http1) => http1.is_waiting(),
             Self::Http2(http2) => http2.is_waiting(),
+            Self::WebSocket(websocket) => websocket.is_waiting(),
         }
     }
 
@@ -108,6 +159,7 @@ impl Conn {
         match self {
             Self::Http1(http1) => http1.tick(now, cx),
             Self::Http2(http2) => http2.tick(now, cx),
+            Self::WebSocket(websocket) => websocket.tick(now, cx),
         }
     }
 
@@ -116,6 +168,7 @@ impl Conn {
         match self {
             Self::Http1(http1) => http1.is_idle(),
             Self::Http2(http2) => http2.is_idle(),
+            Self::WebSocket(websocket) => websocket.is_idle(),
         }
     }
 
@@ -124,6 +177,7 @@ impl Conn {
         match self {
             Self::Http1(http1) => http1.lose_pending(reason, cx),
             Self::Http2(http2) => http2.lose_open(reason, cx),
+            Self::WebSocket(websocket) => websocket.lose_open(reason, cx),
         }
     }
 
@@ -132,6 +186,7 @@ impl Conn {
         match self {
             Self::Http1(http1) => http1.stop(now, cx),
             Self::Http2(http2) => http2.stop(now, cx),
+            Self::WebSocket(websocket) => websocket.stop(now, cx),
         }
     }
 }

@@ -12,6 +12,7 @@ mod link;
 pub mod record;
 mod slot;
 mod table;
+mod websocket;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,10 @@
 mod calls;
 mod ends;
 mod exchanges;
+mod http1;
+mod http1_calls;
 mod http2;
 mod losses;
 mod order;
 mod script;
+mod websocket;

@@ -22,21 +22,16 @@ const INTERVAL: u64 = 10_000_000;
 /// Seeds come from the captures' bytes.
 const SEED_NAMESPACE: Uuid = uuid!("6ba0a3b0-7f5c-5a3e-9a55-2f1f5b0d7c11");
 
-/// Makes the spans of a packet capture. `beginning` is that of the file: the ids follow from it.
+/// Makes the spans of a packet capture.
 pub(super) fn play(
-    beginning: &[u8],
     source: impl Read,
     perspective: Perspective,
-    known_methods: Option<&[String]>,
+    options: &SpanOptions<'_>,
     counters: &Arc<Counters>,
     sink: &mut Sink<'_>,
 ) -> Played {
-    let options = SpanOptions {
-        seed: seed(beginning, perspective),
-        known_methods,
-    };
     let mut player = Player {
-        pipeline: Pipeline::new(&options, counters),
+        pipeline: Pipeline::new(options, counters),
         clock: WallClock::with_offset(pcap::WALL_OFFSET),
         everyone: Arc::new(host::unidentified()),
         passed: None,
@@ -60,8 +55,9 @@ pub(super) fn play(
     }
 }
 
-/// The same for the same capture; another one for the spans of its other ends.
-fn seed(beginning: &[u8], perspective: Perspective) -> Seed {
+/// The seed of a capture that begins with these bytes, and another one for the spans of its other
+/// ends.
+pub(super) fn seed(beginning: &[u8], perspective: Perspective) -> Seed {
     let end = Uuid::new_v5(&SEED_NAMESPACE, format!("{perspective:?}").as_bytes());
     let first = Uuid::new_v5(&end, beginning);
     let second = Uuid::new_v5(&first, beginning);

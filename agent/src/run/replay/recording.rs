@@ -23,7 +23,8 @@ pub(super) fn play(source: impl Read, counters: &Arc<Counters>, sink: &mut Sink<
             let head = reader.head();
             let options = SpanOptions {
                 seed: head.seed,
-                known_methods: head.known_methods.as_deref(),
+                known_methods: head.naming.known_methods.as_deref(),
+                former_rpc_names: head.naming.former_rpc_names,
             };
             let mut player = Player {
                 pipeline: Pipeline::new(&options, counters),

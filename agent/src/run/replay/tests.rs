@@ -96,6 +96,7 @@ fn live(passes: &[Pass]) -> Vec<Arc<Span>> {
     let options = SpanOptions {
         seed: head().seed,
         known_methods: None,
+        former_rpc_names: false,
     };
     let mut pipeline = Pipeline::new(&options, &Arc::default());
     for pass in passes {
@@ -281,7 +282,12 @@ fn packet(port: u16, from_client: bool, flags: u8, numbers: [u32; 2], payload: &
 fn replay_capture(file: &[u8], perspective: Perspective) -> (Vec<Arc<Span>>, Played) {
     let mut spans = Vec::new();
     let counters = Arc::new(Counters::default());
-    let played = capture::play(file, file, perspective, None, &counters, &mut |some| {
+    let options = SpanOptions {
+        seed: capture::seed(file, perspective),
+        known_methods: None,
+        former_rpc_names: false,
+    };
+    let played = capture::play(file, perspective, &options, &counters, &mut |some| {
         spans.extend(some);
     });
     (spans, played)

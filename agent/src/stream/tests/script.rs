@@ -102,6 +102,11 @@ impl Script {
         self.time
     }
 
+    /// Nothing happens for a while.
+    pub(super) fn advance(&mut self, time: u64) {
+        self.time += time;
+    }
+
     pub(super) fn request(&mut self, bytes: &[u8]) -> u64 {
         let way = if self.server {
             direction::RECEIVE
@@ -148,7 +153,8 @@ impl Script {
 
     /// Bytes that no hook sees.
     pub(super) fn unseen_response(&mut self, length: u64) {
-        self.position[usize::from(self.response_way())] += length;
+        let position = &mut self.position[usize::from(self.response_way())];
+        *position = position.wrapping_add(length);
     }
 
     fn moved(&mut self, way: u8, bytes: &[u8], copied: u32) -> u64 {
@@ -223,6 +229,30 @@ impl Script {
             reserved_tail: 0,
         }));
         self.time
+    }
+}
+
+/// Makes records those of a connection that was first seen with the first of them: numbers and
+/// turns count from there.
+pub(super) fn renumber(entries: &mut [Entry]) {
+    let first_turn = entries.iter().find_map(|entry| match entry {
+        Entry::Data(data, _) => Some(data.turn),
+        _ => None,
+    });
+    for (at, entry) in entries.iter_mut().enumerate() {
+        let number = u32::try_from(at + 1).unwrap();
+        let base = first_turn.unwrap_or(1) - 1;
+        match entry {
+            Entry::Open(open) => open.sequence = number,
+            Entry::Data(data, _) => {
+                data.sequence = number;
+                data.turn -= base;
+            }
+            Entry::Close(close) => {
+                close.sequence = number;
+                close.turn -= base;
+            }
+        }
     }
 }
 
