@@ -11,6 +11,7 @@ pub mod collector;
 pub mod plan;
 pub mod process;
 pub mod raw;
+pub mod recording;
 pub mod server;
 pub mod span;
 pub mod summary;

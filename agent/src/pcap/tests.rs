@@ -1,0 +1,9 @@
+//! Captures written by hand, by chance, and by real programs, read into exchanges.
+
+mod chance;
+mod connections;
+mod files;
+mod packets;
+mod real;
+mod replay;
+mod talk;
