@@ -103,12 +103,13 @@ impl Connection {
         one.queued_bytes + other.queued_bytes + self.writer.waiting_bytes
     }
 
-    /// What no other connection has, but the same one behind address translation: both ends' first
-    /// sequence numbers and a first timestamp, all of which are chosen at random.
-    pub(super) fn identity(&self) -> Option<[u32; 3]> {
+    /// What no other connection has at a time, but the same one before or behind a translation of
+    /// the server's address: the client's address, both ends' first sequence numbers and a first
+    /// timestamp.
+    pub(super) fn identity(&self) -> Option<(SocketAddr, [u32; 3])> {
         let client = self.client?;
         let bases = (self.halves[client].base?, self.halves[1 - client].base?);
-        Some([bases.0, bases.1, self.timestamp?])
+        Some((self.ends[client], [bases.0, bases.1, self.timestamp?]))
     }
 
     /// Whether a SYN of `side` opens another connection than this one.

@@ -26,6 +26,9 @@ const CLEANING: u64 = 10_000_000_000;
 /// `TCP_TIMEWAIT_LEN`).
 const TIME_WAIT: u64 = 60_000_000_000;
 
+/// Nanoseconds between two captures of one packet, before and behind address translation.
+const TRANSLATION: u64 = 10_000_000;
+
 /// Both ends, the lower one first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Key([SocketAddr; 2]);
@@ -37,8 +40,8 @@ pub(super) struct Connections {
     table: HashMap<Key, Open>,
     /// Those of which something waits, by their numbers.
     waiting: BTreeMap<u64, Key>,
-    /// Who has an identity.
-    identities: HashMap<[u32; 3], u64>,
+    /// Who has an identity, and since when.
+    identities: HashMap<(SocketAddr, [u32; 3]), (u64, u64)>,
     held: usize,
     created: u64,
     arrivals: u64,
@@ -52,7 +55,7 @@ struct Open {
     id: u64,
     connection: Connection,
     /// It stands in `identities`.
-    identity: Option<[u32; 3]>,
+    identity: Option<(SocketAddr, [u32; 3])>,
 }
 
 impl Connections {
@@ -108,8 +111,11 @@ impl Connections {
         if open.identity.is_none() {
             open.identity = open.connection.identity();
             if let Some(identity) = open.identity {
-                let first = *self.identities.entry(identity).or_insert(id);
-                if first != id {
+                let entry = self.identities.entry(identity);
+                let (_, since) = *entry.or_insert((id, now));
+                if now.saturating_sub(since) > TRANSLATION {
+                    self.identities.insert(identity, (id, now));
+                } else if self.identities.get(&identity) != Some(&(id, now)) {
                     open.connection.is_copy = true;
                     cx.counts.connections_copied += 1;
                 }
@@ -161,7 +167,10 @@ impl Connections {
         self.held -= open.connection.held();
         self.waiting.remove(&open.id);
         if let Some(identity) = open.identity
-            && self.identities.get(&identity) == Some(&open.id)
+            && self
+                .identities
+                .get(&identity)
+                .is_some_and(|(id, _)| *id == open.id)
         {
             self.identities.remove(&identity);
         }

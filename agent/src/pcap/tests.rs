@@ -2,6 +2,7 @@
 
 mod chance;
 mod connections;
+mod ends;
 mod files;
 mod packets;
 mod real;
