@@ -1,10 +1,13 @@
 //! What happens at each send and receive: count, copy what is needed, tell the agent.
 
+use core::hint::black_box;
+
 use aya_ebpf::helpers::{
     bpf_get_current_pid_tgid, bpf_ktime_get_boot_ns, generated::bpf_skc_to_tcp_sock,
 };
 use wirespan_ebpf::{
     TURN_BUDGET,
+    frames::framing,
     records::{DataRecord, TAIL, cause, data_flags, direction, family, kind},
     stats::KernelStats,
     verdict::Verdict,
@@ -12,6 +15,7 @@ use wirespan_ebpf::{
 
 use crate::{
     buffer::{self, Source},
+    framed,
     globals::{self, offset},
     lifecycle,
     maps::{GATHER, VERDICTS},
@@ -214,11 +218,12 @@ fn is_ignored_by_now(state: &mut SocketState, turned: bool, sequence: u32) -> bo
         return false;
     };
     let _ = VERDICTS.remove(state.cookie);
-    if verdict != Verdict::Ignore as u8 {
-        return false;
+    if verdict == Verdict::Ignore as u8 {
+        state.flags |= flags::IGNORED;
+        return true;
     }
-    state.flags |= flags::IGNORED;
-    true
+    framed::judged(state, verdict);
+    false
 }
 
 /// Copies what the turn's budget still allows and writes the record.
@@ -239,6 +244,9 @@ fn copy(
     } else {
         buffer::locate(state, transfer.way, transfer.moved, transfer.tid)
     };
+    if state.framing != framing::NONE && framed::taken(state, &source, &data) {
+        return;
+    }
     let wanted = if transfer.moved < state.budget {
         transfer.moved
     } else {
@@ -311,7 +319,12 @@ fn write_piece(ring: &Ring, data: &mut DataRecord, address: u64, wanted: u32) ->
 }
 
 #[inline(always)]
-fn account(state: &mut SocketState, stats: &mut KernelStats, data: &DataRecord, written: Written) {
+pub(crate) fn account(
+    state: &mut SocketState,
+    stats: &mut KernelStats,
+    data: &DataRecord,
+    written: Written,
+) {
     if written != Written::Yes {
         stats.ring_full += 1;
         return;
@@ -321,6 +334,9 @@ fn account(state: &mut SocketState, stats: &mut KernelStats, data: &DataRecord, 
     stats.bytes_captured += u64::from(data.captured);
     let uncaptured = data.length - data.captured;
     if uncaptured > 0 {
-        stats.uncaptured_bytes[usize::from(data.cause & 7)] += u64::from(uncaptured);
+        let cause = black_box(usize::from(data.cause));
+        if cause < cause::COUNT {
+            stats.uncaptured_bytes[cause] += u64::from(uncaptured);
+        }
     }
 }

@@ -6,6 +6,7 @@
 
 #![no_std]
 
+pub mod frames;
 pub mod offsets;
 pub mod records;
 pub mod stats;

@@ -10,12 +10,14 @@
 
 mod buffer;
 mod capture;
+mod framed;
 mod globals;
 mod lifecycle;
 mod maps;
 mod memory;
 mod ring;
 mod socket;
+mod walk;
 
 use aya_ebpf::{
     EbpfContext as _,

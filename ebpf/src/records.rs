@@ -73,8 +73,10 @@ pub mod cause {
     pub const IOVEC_LIMIT: u8 = 6;
     /// Which message of a `sendmmsg` or `recvmmsg` this was could not be told.
     pub const MESSAGE_UNKNOWN: u8 = 7;
+    /// More frames in one call than are walked.
+    pub const FRAME_LIMIT: u8 = 8;
     /// Number of causes.
-    pub const COUNT: usize = 8;
+    pub const COUNT: usize = 9;
 }
 
 /// Bits of [`DataRecord::flags`].

@@ -17,6 +17,7 @@ use crate::{
     maps::{SOCKETS, UNIX_MARKED},
     memory::KernelPointer,
     ring,
+    walk::Framer,
 };
 
 const IPPROTO_TCP: u16 = 6;
@@ -61,6 +62,8 @@ pub(crate) struct SocketState {
     pub(crate) vector_next: u32,
     /// Bytes that the last message of `vector` moved.
     pub(crate) vector_moved: u32,
+    /// Where each direction is among its frames.
+    pub(crate) framers: [Framer; 2],
     /// Direction of this turn.
     pub(crate) direction: u8,
     /// See [`role`].
@@ -69,6 +72,10 @@ pub(crate) struct SocketState {
     pub(crate) flags: u8,
     /// See [`family`].
     pub(crate) family: u8,
+    /// See [`framing`](wirespan_ebpf::frames::framing).
+    pub(crate) framing: u8,
+    /// Zero.
+    pub(crate) reserved: [u8; 3],
 }
 
 /// Family of a socket that is traced, `None` for all others.
