@@ -17,11 +17,12 @@ use crate::{
     buffer::{self, Source},
     framed,
     globals::{self, offset},
-    lifecycle,
+    heads, lifecycle, long,
     maps::{GATHER, VERDICTS},
     memory::{self, KernelPointer},
     ring::{self, Ring, Written},
     socket::{self, SocketState, flags},
+    walk::Walk,
 };
 
 /// Receives with one of these move no byte of the stream: `MSG_PEEK`, `MSG_ERRQUEUE`.
@@ -164,6 +165,9 @@ fn take_turn(state: &mut SocketState, transfer: &Transfer) -> bool {
     state.direction = transfer.way;
     state.turn += 1;
     state.budget = TURN_BUDGET;
+    state.beyond = 0;
+    state.content = 0;
+    state.head = 0;
     true
 }
 
@@ -226,7 +230,7 @@ fn is_ignored_by_now(state: &mut SocketState, turned: bool, sequence: u32) -> bo
     false
 }
 
-/// Copies what the turn's budget still allows and writes the record.
+/// Copies the call and writes its record, or has that done.
 #[inline(always)]
 fn copy(
     state: &mut SocketState,
@@ -234,7 +238,7 @@ fn copy(
     stats: &mut KernelStats,
     mut data: DataRecord,
 ) {
-    let Some(ring) = ring::current(stats) else {
+    let Some(mut ring) = ring::current(stats) else {
         return;
     };
     let source = if transfer.moved == 0 {
@@ -244,39 +248,59 @@ fn copy(
     } else {
         buffer::locate(state, transfer.way, transfer.moved, transfer.tid)
     };
-    if state.framing != framing::NONE && framed::taken(state, &source, &data) {
-        return;
-    }
-    let wanted = if transfer.moved < state.budget {
-        transfer.moved
-    } else {
-        state.budget
-    };
-    state.budget -= wanted;
     let written = match source {
         Err(why) => {
+            framed::missed(state, &data);
+            heads::pass(state, transfer.moved);
             data.cause = why;
+            let left = if transfer.moved < state.budget {
+                transfer.moved
+            } else {
+                state.budget
+            };
+            state.budget -= left;
             ring.write_data(&data, 0)
         }
+        Ok(source) if state.framing != framing::NONE || transfer.moved >= state.budget => {
+            return walk_through(state, transfer, source, &data);
+        }
         Ok(source) => {
-            if wanted < transfer.moved
-                && let Some((length, tail)) = buffer::tail(source, transfer.moved)
-            {
-                data.tail_length = length;
-                data.tail = tail;
-            }
-            write(&ring, &mut data, source, wanted)
+            // Within the turn's budget.
+            state.budget -= transfer.moved;
+            let written = write(&mut ring, &mut data, source, transfer.moved);
+            heads::note(state, ring.last, transfer.moved);
+            written
         }
     };
     account(state, stats, &data, written);
-    if written != Written::Yes && transfer.sock.load::<u8>(offset!(sock_state)) == TCP_CLOSE {
+    if written != Written::Yes {
+        unwritten(state, transfer);
+    }
+}
+
+/// Has a call walked that is not simply copied. What it needs goes into a map first, so that the
+/// verifier walks through it once, however it got there.
+#[inline(always)]
+fn walk_through(state: &mut SocketState, transfer: &Transfer, source: Source, data: &DataRecord) {
+    let Some(walk) = Walk::get() else {
+        return;
+    };
+    walk.describe(source, data);
+    if long::walked(state, walk) != 0 {
+        unwritten(state, transfer);
+    }
+}
+
+#[inline(always)]
+fn unwritten(state: &mut SocketState, transfer: &Transfer) {
+    if transfer.sock.load::<u8>(offset!(sock_state)) == TCP_CLOSE {
         // Read after a reset, when the end was already told.
         lifecycle::abandon(state);
     }
 }
 
 #[inline(always)]
-fn write(ring: &Ring, data: &mut DataRecord, source: Source, wanted: u32) -> Written {
+fn write(ring: &mut Ring, data: &mut DataRecord, source: Source, wanted: u32) -> Written {
     let parts = match source {
         _ if wanted == 0 => return ring.write_data(data, 0),
         Source::Piece(address) => return write_piece(ring, data, address, wanted),
@@ -298,7 +322,7 @@ fn write(ring: &Ring, data: &mut DataRecord, source: Source, wanted: u32) -> Wri
         Some(few) => {
             buffer::gather_few(&few, parts.count, wanted, (&raw mut gather.payload).cast())
         }
-        None => buffer::gather(parts, 0, wanted),
+        None => buffer::gather(parts, wanted),
     };
     data.captured = gathered;
     data.cause = why;
@@ -307,7 +331,7 @@ fn write(ring: &Ring, data: &mut DataRecord, source: Source, wanted: u32) -> Wri
 }
 
 #[inline(always)]
-fn write_piece(ring: &Ring, data: &mut DataRecord, address: u64, wanted: u32) -> Written {
+fn write_piece(ring: &mut Ring, data: &mut DataRecord, address: u64, wanted: u32) -> Written {
     data.captured = wanted;
     let written = ring.write_data(data, address);
     if written != Written::Unreadable {

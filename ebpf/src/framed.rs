@@ -8,9 +8,9 @@ use wirespan_ebpf::{
 };
 
 use crate::{
-    buffer::Source,
+    framer::{Framer, step},
     socket::SocketState,
-    walk::{Framer, Walk, mode, status, step},
+    walk::{Walk, mode, status},
 };
 
 /// So many frame headers, each where the one before says, are no accident.
@@ -29,51 +29,36 @@ pub(crate) fn judged(state: &mut SocketState, verdict: u8) -> u32 {
     0
 }
 
-/// A call on a socket that carries frames, or may: true when its records have been written, false
-/// when it is left to the usual way.
-#[inline(always)]
-pub(crate) fn taken(
-    state: &mut SocketState,
-    source: &Result<Source, u8>,
-    data: &DataRecord,
-) -> bool {
-    if data.length == 0 {
-        return false;
+/// Bytes have moved that cannot be read: sent from a file, for one. They are most often a frame's
+/// payload.
+#[inline(never)]
+pub(crate) fn missed(state: &mut SocketState, data: &DataRecord) -> u32 {
+    if state.framing > framing::NONE {
+        follow(state, data, u64::from(data.length));
     }
-    let Ok(source) = source else {
-        // Sent from a file, for one: such bytes are most often a frame's payload.
-        if state.framing != framing::UNKNOWN {
-            follow(state, data, u64::from(data.length));
-        }
-        return false;
-    };
-    let Some(walk) = Walk::get() else {
-        return false;
-    };
-    walk.locate(*source);
-    walked(state, walk, data) != 0
+    0
 }
 
-#[inline(never)]
-fn walked(state: &mut SocketState, walk: &mut Walk, data: &DataRecord) -> u32 {
-    if state.framing == framing::UNKNOWN && !recognised(state, walk, data) {
+/// A call on a socket that carries frames, or may: 1 when it was walked through, 0 when it is left
+/// to the usual way.
+#[inline(always)]
+pub(crate) fn taken(state: &mut SocketState, walk: &mut Walk) -> u32 {
+    if state.framing == framing::UNKNOWN && !recognised(state, walk) {
         return 0;
     }
-    follow(state, data, 0);
-    let way = usize::from(data.direction & 1);
+    follow(state, &walk.call, 0);
+    let way = usize::from(walk.call.direction & 1);
     walk.framer = state.framers[way];
-    let end = data.position + u64::from(data.length);
-    if walk.framer.step != step::IN && !found(state, walk, data) {
+    let end = walk.call.position + u64::from(walk.call.length);
+    if walk.framer.step != step::IN && !found(state, walk) {
         state.framers[way] = walk.framer;
         state.framers[way].position = end;
         // The agent sees how each call begins, and may know more.
         state.budget = TURN_BUDGET;
         return 0;
     }
-    walk.describe(data);
-    walk.begin(data, state.framing);
+    walk.begin(state.framing);
     walk.run(state, mode::COPY);
-    walk.finish(state, data);
     if walk.left > 0 {
         walk.framer.begin(step::OUT);
     }
@@ -99,9 +84,9 @@ fn follow(state: &mut SocketState, data: &DataRecord, unread: u64) {
 /// Whether the socket carries HTTP/2: its client's first bytes are the preface, in one call or in
 /// several. Until that is known, they go the usual way.
 #[inline(always)]
-fn recognised(state: &mut SocketState, walk: &mut Walk, data: &DataRecord) -> bool {
-    let way = usize::from(data.direction & 1);
-    let client = if data.direction == direction::SEND {
+fn recognised(state: &mut SocketState, walk: &mut Walk) -> bool {
+    let way = usize::from(walk.call.direction & 1);
+    let client = if walk.call.direction == direction::SEND {
         role::CLIENT
     } else {
         role::SERVER
@@ -111,12 +96,12 @@ fn recognised(state: &mut SocketState, walk: &mut Walk, data: &DataRecord) -> bo
         return false;
     }
     let before = state.framers[way].have;
-    if data.position != u64::from(before) {
+    if walk.call.position != u64::from(before) {
         state.framing = framing::NONE;
         return false;
     }
     walk.framer = state.framers[way];
-    walk.begin(data, framing::HTTP2);
+    walk.begin(framing::HTTP2);
     walk.run(state, mode::PREFACE);
     let have = walk.framer.have;
     if walk.status != status::DONE || !begins(&walk.framer, have) {
@@ -134,7 +119,7 @@ fn recognised(state: &mut SocketState, walk: &mut Walk, data: &DataRecord) -> bo
     framer.begin(step::IN);
     framer.left = u64::from(left);
     framer.copied = left;
-    framer.position = data.position;
+    framer.position = walk.call.position;
     let other = 1 - way;
     let is_fresh = state.position[other] == 0;
     state.framers[other].begin(if is_fresh { step::IN } else { step::OUT });
@@ -160,11 +145,11 @@ fn begins(framer: &Framer, have: u32) -> bool {
 /// last one, or several of them, there or where those of earlier calls lead to. Then the walk's
 /// framer stands at the call's first byte.
 #[inline(always)]
-fn found(state: &mut SocketState, walk: &mut Walk, data: &DataRecord) -> bool {
+fn found(state: &mut SocketState, walk: &mut Walk) -> bool {
     walk.earlier = walk.framer;
     // Do frames begin with this call?
     walk.framer.begin(step::OUT);
-    walk.begin(data, state.framing);
+    walk.begin(state.framing);
     walk.run(state, mode::LOOK);
     let clean = walk.status == status::DONE && walk.left == 0;
     let whole = clean && walk.framer.left == 0 && walk.framer.have == 0;
@@ -181,7 +166,7 @@ fn found(state: &mut SocketState, walk: &mut Walk, data: &DataRecord) -> bool {
     walk.later = walk.framer;
     // Do they lie where an earlier call has them?
     walk.framer = walk.earlier;
-    walk.begin(data, state.framing);
+    walk.begin(state.framing);
     walk.run(state, mode::LOOK);
     if walk.status == status::DONE && walk.left == 0 && walk.framer.left <= LONGEST_UNPROVEN {
         let total = walk.earlier.step - 1 + walk.frames;

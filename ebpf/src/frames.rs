@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn a_websocket_header_tells_its_own_length() {
         let length = |bytes: &[u8]| {
-            let have = bytes.len() as u32;
+            let have = u32::try_from(bytes.len()).expect("short");
             header_length(framing::WEBSOCKET, &header(bytes), have)
         };
         assert_eq!(length(&[]), 2);

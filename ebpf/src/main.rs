@@ -11,8 +11,11 @@
 mod buffer;
 mod capture;
 mod framed;
+mod framer;
 mod globals;
+mod heads;
 mod lifecycle;
+mod long;
 mod maps;
 mod memory;
 mod ring;

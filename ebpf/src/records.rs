@@ -125,7 +125,8 @@ pub struct RecordHeader {
     pub time: u64,
 }
 
-/// One call that sent or received bytes, after it returned. `captured` bytes follow.
+/// One call that sent or received bytes, after it returned, or a part of one: the records of a call
+/// follow each other without a hole. `captured` bytes follow.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "user", derive(FromBytes, Immutable, KnownLayout))]
 #[repr(C)]
@@ -152,7 +153,7 @@ pub struct DataRecord {
     /// How often the direction has changed on this socket, from 1. Counted even when records are
     /// lost.
     pub turn: u32,
-    /// Bytes that the call moved.
+    /// Bytes that the call moved, or of a part its bytes.
     pub length: u32,
     /// Bytes that follow this header: the first of those moved.
     pub captured: u32,

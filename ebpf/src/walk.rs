@@ -9,78 +9,22 @@ use wirespan_ebpf::{
     TURN_BUDGET,
     frames::{self, Header},
     records::{DataRecord, cause},
+    text::CHUNK,
 };
 
 use crate::{
     buffer::{Parts, Source},
     capture,
+    framer::{Framer, step},
     maps::{Gather, WALK},
-    memory, ring,
+    memory,
+    ring::{self, Written},
     socket::SocketState,
 };
 
 /// Rounds of one walk: each reads a frame's header, passes on to the next part of an iovec, or
 /// goes on in a long run. 64 KiB of frames have fewer, unless these are as short as frames can be.
 const ROUNDS: u32 = 4096;
-
-/// Where one direction of a socket is among its frames.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub(crate) struct Framer {
-    /// Position of the next byte.
-    pub(crate) position: u64,
-    /// Bytes left of the current frame's payload.
-    pub(crate) left: u64,
-    /// The first of them, which are still to be copied.
-    pub(crate) copied: u32,
-    /// Bytes of `header` that were read.
-    pub(crate) have: u32,
-    /// The frame header that is being read.
-    pub(crate) header: Header,
-    /// See [`step`].
-    pub(crate) step: u32,
-    /// Zero.
-    pub(crate) reserved: u32,
-}
-
-/// Values of [`Framer::step`]; between them is one more than the number of frames that were found
-/// one behind the other, where there may be frames.
-pub(crate) mod step {
-    /// Where the next frame begins is not known.
-    pub(crate) const OUT: u32 = 0;
-    /// It is.
-    pub(crate) const IN: u32 = u32::MAX;
-}
-
-impl Framer {
-    /// At the first byte of a frame.
-    #[inline(always)]
-    pub(crate) fn begin(&mut self, step: u32) {
-        self.left = 0;
-        self.copied = 0;
-        self.have = 0;
-        self.step = step;
-    }
-
-    /// Bytes have moved that cannot be read: inside of a payload they change nothing.
-    #[inline(always)]
-    pub(crate) fn pass(&mut self, count: u64) {
-        if count == 0 {
-            return;
-        }
-        if self.have > 0 || count > self.left {
-            self.step = step::OUT;
-            return;
-        }
-        self.left -= count;
-        let left = u64::from(self.copied);
-        self.copied = if count < left {
-            (left - count) as u32
-        } else {
-            0
-        };
-    }
-}
 
 /// What a walk does with the bytes.
 pub(crate) mod mode {
@@ -106,25 +50,37 @@ pub(crate) mod status {
 /// what it holds, so that every bound is checked where it is used.
 #[repr(C)]
 pub(crate) struct Walk {
+    /// The call, as the record that it would be in one piece.
+    pub(crate) call: DataRecord,
     /// The record that is being put together, and its payload: what is sent to the ring.
-    gather: Gather,
+    pub(crate) gather: Gather,
     pub(crate) framer: Framer,
     /// Where the frames of earlier calls lead to, and where those that begin with this one.
     pub(crate) earlier: Framer,
     pub(crate) later: Framer,
+    /// Where text is read to: the pieces are no longer than half of it.
+    pub(crate) chunk: [u64; 2 * CHUNK / 8],
+    /// See [`wirespan_ebpf::text::carry`].
+    pub(crate) carry: u64,
+    /// Bytes of the call up to the end of a blank line, 0 while none was found.
+    pub(crate) head: u64,
+    /// Bytes that were looked at.
+    pub(crate) looked: u64,
+    /// Of the head's `Content-Length` one more than the value, 0 when there is none.
+    pub(crate) content: u64,
     /// Room to read a header into: a part of it starts below 32 and is shorter than 32.
-    header: [u8; 64],
+    pub(crate) header: [u8; 64],
     /// Address of the call's bytes where they are in one piece.
-    piece: u64,
+    pub(crate) piece: u64,
     /// The iovec, where there is one: `count` is not zero.
     vector: u64,
-    count: u64,
+    pub(crate) count: u64,
     compat: u64,
     /// Its part that comes next.
     next: u64,
     /// The next byte in the user's memory, and how many are there.
-    address: u64,
-    available: u64,
+    pub(crate) address: u64,
+    pub(crate) available: u64,
     /// Bytes of the call that are left.
     pub(crate) left: u64,
     /// Position of the record's first byte.
@@ -142,9 +98,9 @@ pub(crate) struct Walk {
     pub(crate) status: u32,
     /// Frame headers that were read.
     pub(crate) frames: u32,
-    /// Records that were put together.
+    /// Records that were put together, and those of them that found the ring full.
     records: u32,
-    reserved: u32,
+    unwritten: u32,
 }
 
 /// What the loop's callback works on.
@@ -162,9 +118,10 @@ impl Walk {
         Some(unsafe { &mut *walk })
     }
 
-    /// The bytes of a call are here.
+    /// The call that is to be walked through, and where its bytes are.
     #[inline(always)]
-    pub(crate) fn locate(&mut self, source: Source) {
+    pub(crate) fn describe(&mut self, source: Source, data: &DataRecord) {
+        self.call = *data;
         match source {
             Source::Piece(address) => {
                 self.count = 0;
@@ -179,11 +136,11 @@ impl Walk {
         }
     }
 
-    /// Begins at the first byte of the call, which `data` describes.
+    /// Begins at the call's first byte.
     #[inline(always)]
-    pub(crate) fn begin(&mut self, data: &DataRecord, framing: u8) {
-        self.left = u64::from(data.length);
-        self.position = data.position;
+    pub(crate) fn begin(&mut self, framing: u8) {
+        self.left = u64::from(self.call.length);
+        self.position = self.call.position;
         self.next = 0;
         self.address = self.piece;
         self.available = if self.count == 0 { self.left } else { 0 };
@@ -194,61 +151,88 @@ impl Walk {
         self.status = status::DONE;
         self.frames = 0;
         self.records = 0;
+        self.unwritten = 0;
+    }
+
+    /// None of the call's bytes, which have not been walked through, are to be copied.
+    #[inline(always)]
+    pub(crate) fn skip_all(&mut self) {
+        self.skipped = self.left;
+        self.left = 0;
+    }
+
+    /// The last four bytes of a call that was copied whole in one record.
+    #[inline(always)]
+    pub(crate) fn last(&self) -> u32 {
+        let end = self.call.length.wrapping_sub(4) & (TURN_BUDGET - 1);
+        let payload = (&raw const self.gather.payload).cast::<u8>();
+        let last = payload.wrapping_add(end as usize).cast::<u32>();
+        // SAFETY: the payload has twice the budget's bytes.
+        unsafe { last.read_unaligned() }
     }
 
     /// Walks to the end of the call, or to where the walk has to end. The framer's header is taken
     /// in and given back.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn run(&mut self, state: &mut SocketState, mode: u32) -> u32 {
         self.mode = mode;
         let kept = (&raw mut self.framer.header).cast::<[u64; 3]>();
         let room = (&raw mut self.header).cast::<[u64; 3]>();
-        // SAFETY: both are no shorter than three words, and aligned to 8 bytes.
-        unsafe { room.write(kept.read()) };
+        // SAFETY: no shorter than three words, and aligned to 8 bytes.
+        let words = unsafe { kept.read() };
+        // SAFETY: likewise.
+        unsafe { room.write(words) };
         let mut context = Context { walk: self, state };
+        // What only looks has a callback of its own, which needs less of the stack.
+        let callback = if mode == mode::COPY {
+            round::<true> as *mut c_void
+        } else {
+            round::<false> as *mut c_void
+        };
         // SAFETY: the callback has the type that the helper calls, and its context outlives the
         // call.
         unsafe {
-            bpf_loop(ROUNDS, round as *mut c_void, (&raw mut context).cast(), 0);
+            bpf_loop(ROUNDS, callback, (&raw mut context).cast(), 0);
         }
         // SAFETY: as above.
-        unsafe { kept.write(room.read()) };
+        let words = unsafe { room.read() };
+        // SAFETY: as above.
+        unsafe { kept.write(words) };
         self.status
+    }
+
+    /// Reads what is at an offset of the call into the framer's header: gives the number of bytes.
+    #[inline(always)]
+    pub(crate) fn peek(&mut self, state: &mut SocketState, offset: u64) -> u32 {
+        self.framer.begin(step::OUT);
+        self.framer.left = offset;
+        self.begin(frames::framing::NONE);
+        self.run(state, mode::PREFACE);
+        self.framer.have
     }
 
     /// Writes what was put together, and what is left of the call when the walk ended before it.
     #[inline(never)]
-    pub(crate) fn finish(&mut self, state: &mut SocketState, data: &DataRecord) -> u32 {
-        if self.left == 0 && data.tail_length > 0 {
+    pub(crate) fn finish(&mut self, state: &mut SocketState) -> u32 {
+        if self.left == 0 {
             // The last record of the call tells of its end.
-            self.gather.record.tail_length = data.tail_length;
-            self.gather.record.tail = data.tail;
-        }
-        emit(self, state, cause::BUDGET);
-        if self.left > 0 {
+            emit(self, state, cause::BUDGET, 1);
+        } else {
+            emit(self, state, cause::BUDGET, 0);
             self.skipped = self.left;
-            self.gather.record.tail_length = data.tail_length;
-            self.gather.record.tail = data.tail;
             let cause = if self.status == status::UNREADABLE {
                 cause::UNREADABLE
             } else {
                 cause::FRAME_LIMIT
             };
-            emit(self, state, cause);
+            emit(self, state, cause, 1);
         }
-        0
-    }
-
-    /// The record that all of this walk's are made from.
-    #[inline(always)]
-    pub(crate) fn describe(&mut self, data: &DataRecord) {
-        self.gather.record = *data;
-        self.gather.record.tail_length = 0;
+        self.unwritten
     }
 
     /// Moves the cursor on.
     #[inline(always)]
-    fn advance(&mut self, count: u64) {
+    pub(crate) fn advance(&mut self, count: u64) {
         self.address += count;
         self.available -= count;
         self.left -= count;
@@ -295,7 +279,7 @@ impl Walk {
 }
 
 /// One round of the walk: 0 to go on, 1 to stop.
-unsafe extern "C" fn round(_number: u64, context: *mut c_void) -> i64 {
+unsafe extern "C" fn round<const COPY: bool>(_number: u64, context: *mut c_void) -> i64 {
     // SAFETY: `Walk::run` passes its own `Context`.
     let context = unsafe { &mut *context.cast::<Context>() };
     // SAFETY: likewise.
@@ -304,29 +288,29 @@ unsafe extern "C" fn round(_number: u64, context: *mut c_void) -> i64 {
         return 1;
     }
     if walk.available == 0 {
-        return next_part(walk);
+        return next_part::<COPY>(walk);
     }
     let in_header = walk.framer.left == 0;
-    if walk.mode == mode::COPY
+    if COPY
         && (in_header || walk.framer.copied > 0)
         && (walk.skipped > 0 || walk.room() < size_of::<Header>() as u64)
     {
         // A run that is copied begins a record.
         // SAFETY: the state lives as long as the program runs.
-        emit(walk, unsafe { &mut *context.state }, cause::BUDGET);
+        emit(walk, unsafe { &mut *context.state }, cause::BUDGET, 0);
     }
-    if in_header && read_header(walk) != 0 {
+    if in_header && read_header::<COPY>(walk) != 0 {
         return 1;
     }
     if walk.framer.left > 0 && walk.available > 0 && walk.left > 0 {
-        read_payload(walk);
+        read_payload::<COPY>(walk);
     }
     0
 }
 
 #[inline(always)]
-fn next_part(walk: &mut Walk) -> i64 {
-    if walk.mode == mode::COPY && !walk.gather() {
+pub(crate) fn next_part<const COPY: bool>(walk: &mut Walk) -> i64 {
+    if COPY && !walk.gather() {
         walk.status = status::UNREADABLE;
         return 1;
     }
@@ -358,7 +342,7 @@ fn next_part(walk: &mut Walk) -> i64 {
 
 /// Reads what the call has of the frame's header: 1 when nothing can follow it.
 #[inline(always)]
-fn read_header(walk: &mut Walk) -> i64 {
+fn read_header<const COPY: bool>(walk: &mut Walk) -> i64 {
     let have = walk.framer.have;
     let whole = header_length(walk, have);
     let missing = u64::from(whole - have);
@@ -379,7 +363,7 @@ fn read_header(walk: &mut Walk) -> i64 {
     }
     let have = have + length;
     walk.framer.have = have;
-    if walk.mode == mode::COPY {
+    if COPY {
         walk.keep(count);
     } else {
         walk.advance(count);
@@ -392,7 +376,7 @@ fn read_header(walk: &mut Walk) -> i64 {
     }
     // SAFETY: the room is longer than a header.
     let header = unsafe { &*header.cast::<Header>() };
-    let strict = walk.mode == mode::LOOK;
+    let strict = !COPY;
     let Some(payload) = frames::payload(walk.framing as u8, header, strict) else {
         walk.status = status::NO_FRAME;
         return 1;
@@ -415,7 +399,7 @@ fn header_length(walk: &Walk, have: u32) -> u32 {
 }
 
 #[inline(always)]
-fn read_payload(walk: &mut Walk) {
+fn read_payload<const COPY: bool>(walk: &mut Walk) {
     let mut near = walk.available;
     if walk.left < near {
         near = walk.left;
@@ -423,7 +407,7 @@ fn read_payload(walk: &mut Walk) {
     if walk.framer.left < near {
         near = walk.framer.left;
     }
-    if walk.mode != mode::COPY {
+    if !COPY {
         walk.framer.left -= near;
         walk.advance(near);
         return;
@@ -449,21 +433,26 @@ fn read_payload(walk: &mut Walk) {
 
 /// Writes the record that was put together, and begins the next one behind it.
 #[inline(never)]
-fn emit(walk: &mut Walk, state: &mut SocketState, why: u8) -> u32 {
+fn emit(walk: &mut Walk, state: &mut SocketState, why: u8, is_last: u32) -> u32 {
     let gathered = walk.gather();
     let captured = walk.gathered;
     let length = captured + walk.pending + walk.skipped as u32;
     if length == 0 {
         return 0;
     }
+    walk.gather.record = walk.call;
+    let record = &mut walk.gather.record;
     if walk.records > 0 {
-        walk.gather.record.sequence = memory::fetch_add(&mut state.sequence, 1) as u32 + 1;
+        record.sequence = memory::fetch_add(&mut state.sequence, 1) as u32 + 1;
     }
+    if is_last == 0 {
+        record.tail_length = 0;
+    }
+    record.cause = if gathered { why } else { cause::UNREADABLE };
+    record.position = walk.position;
+    record.captured = captured;
+    record.length = length;
     walk.records += 1;
-    walk.gather.record.cause = if gathered { why } else { cause::UNREADABLE };
-    walk.gather.record.position = walk.position;
-    walk.gather.record.captured = captured;
-    walk.gather.record.length = length;
     walk.position += u64::from(length);
     walk.gathered = 0;
     walk.pending = 0;
@@ -471,10 +460,13 @@ fn emit(walk: &mut Walk, state: &mut SocketState, why: u8) -> u32 {
     let Some(stats) = ring::stats() else {
         return 0;
     };
-    let Some(ring) = ring::current(stats) else {
+    let Some(mut ring) = ring::current(stats) else {
         return 0;
     };
     let written = ring.write_gathered(&mut walk.gather, captured);
+    if written != Written::Yes {
+        walk.unwritten += 1;
+    }
     capture::account(state, stats, &walk.gather.record, written);
     0
 }

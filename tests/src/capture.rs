@@ -107,12 +107,11 @@ impl Capture {
     pub fn drain(&mut self) -> Result<()> {
         let mut failed = None;
         let sockets = &mut self.sockets;
-        self.rings.drain(KernelTime::now(), |bytes| {
-            match Record::decode(bytes) {
+        self.rings
+            .drain(KernelTime::now(), |bytes| match Record::decode(bytes) {
                 Ok(record) => keep(sockets, &record),
                 Err(error) => failed = Some(error),
-            };
-        });
+            });
         failed.map_or(Ok(()), |error| Err(error.into()))
     }
 

@@ -1,5 +1,5 @@
 //! What the kernel programs copy of framed streams: frame headers and what is needed of frames, and
-//! nothing of long payloads, however the bytes are moved.
+//! nothing of long payloads, however the bytes are done.
 
 use anyhow::{Context as _, Result, ensure};
 use wirespan_ebpf::{
@@ -53,8 +53,8 @@ impl Stream {
     }
 
     fn frame(&mut self, kind: u8, stream: u32, length: usize) {
-        let size = u32::try_from(length).expect("a short frame").to_be_bytes();
-        self.put(&size[1..], true);
+        let size = (length as u64).to_be_bytes();
+        self.put(&size[5..], true);
         self.put(&[kind, 0], true);
         self.put(&stream.to_be_bytes(), true);
         let copied = if kind == 0 && length > DATA_WHOLE as usize {
@@ -75,11 +75,11 @@ impl Stream {
         match u16::try_from(length) {
             Ok(short @ 0..126) => self.put(&[short.to_le_bytes()[0] | mask], true),
             Ok(middle) => {
-                self.put(&[126 | mask], true);
+                self.put(&[0x7e | mask], true);
                 self.put(&middle.to_be_bytes(), true);
             }
             Err(_) => {
-                self.put(&[127 | mask], true);
+                self.put(&[0x7f | mask], true);
                 self.put(&(length as u64).to_be_bytes(), true);
             }
         }
@@ -92,8 +92,11 @@ impl Stream {
     /// Frames of all kinds and of sizes around the limits.
     fn frames(&mut self, count: usize) {
         for _ in 0..count {
-            let stream = u32::try_from(self.random() % 1000).expect("small") * 2 + 1;
-            let length = usize::try_from(self.random()).expect("64 bits");
+            let stream = u32::from(self.random().to_le_bytes()[0]) * 2 + 1;
+            let length = usize::from(u16::from_le_bytes([
+                self.random().to_le_bytes()[0],
+                self.random().to_le_bytes()[0],
+            ]));
             match self.random() % 12 {
                 0 => self.frame(4, 0, 6 * (length % 7)),
                 1 => self.frame(6, 0, 8),
@@ -141,13 +144,13 @@ struct Calls {
 
 /// Moves both streams, in pieces of these ways in turn.
 fn move_all(mover: &mut Mover, streams: [&Stream; 2], ways: &[Calls]) -> Result<()> {
-    let mut moved = [0, 0];
+    let mut done = [0, 0];
     let mut number = 0;
-    while moved[0] < streams[0].bytes.len() || moved[1] < streams[1].bytes.len() {
+    while done[0] < streams[0].bytes.len() || done[1] < streams[1].bytes.len() {
         let way = number % 2;
         let calls = &ways[(number / 2) % ways.len()];
         number += 1;
-        let mut left = streams[way].bytes.len() - moved[way];
+        let mut left = streams[way].bytes.len() - done[way];
         let mut write: Vec<Vec<usize>> = Vec::new();
         for parts in &calls.write {
             let mut call = Vec::new();
@@ -162,7 +165,7 @@ fn move_all(mover: &mut Mover, streams: [&Stream; 2], ways: &[Calls]) -> Result<
         if write.is_empty() {
             continue;
         }
-        moved[way] += write.iter().flatten().sum::<usize>();
+        done[way] += write.iter().flatten().sum::<usize>();
         let write: Vec<&[usize]> = write.iter().map(Vec::as_slice).collect();
         let read: Vec<&[usize]> = calls.read.iter().map(Vec::as_slice).collect();
         mover.step(u8::try_from(way)?, &write, &read)?;
@@ -240,11 +243,11 @@ fn http2_is_found_in_the_middle_of_a_connection() -> Result<()> {
     }
     mover.step(0, &[&[begin - 170]], &[&[begin]])?;
     // From here on three frames prove it, wherever calls begin and end.
-    let mut moved = begin;
-    while moved < client.bytes.len() {
-        let size = 5000.min(client.bytes.len() - moved);
+    let mut done = begin;
+    while done < client.bytes.len() {
+        let size = 5000.min(client.bytes.len() - done);
         mover.step(0, &[&[size]], &[&[3000]])?;
-        moved += size;
+        done += size;
     }
     mover.pause()?;
     capture.drain()?;
@@ -324,11 +327,11 @@ fn of_websocket_payloads_nothing_is_copied() -> Result<()> {
         mover.step(way, &[&[whole]], &[&[whole]])?;
     }
     for (way, stream) in [(0, &client), (1, &server)] {
-        let mut moved = stream.starts[3];
-        while moved < stream.bytes.len() {
-            let size = 10_001.min(stream.bytes.len() - moved);
+        let mut done = stream.starts[3];
+        while done < stream.bytes.len() {
+            let size = 10_001.min(stream.bytes.len() - done);
             mover.step(way, &[&[size / 2, size - size / 2]], &[&[7], &[4000, 3]])?;
-            moved += size;
+            done += size;
         }
     }
     mover.pause()?;

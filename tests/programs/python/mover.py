@@ -3,7 +3,7 @@
 Arguments: a file with what the client sends, one with what the server sends. Standard input has
 one step a line, as JSON: {"way": 0 or 1, "write": [[bytes of each part], ...], "read": [[bytes of
 each part], ...]}, or "sendfile": bytes in place of "write". Way 0 is from the client to the server. A step makes the writes, then repeats the
-reads in turn until all has arrived. A line "pause" is answered by "paused" and waits for the next.
+reads in turn until all has arrived. A line "pause" is answered by "paused". The connection is made by the first step.
 """
 
 import json
@@ -12,20 +12,25 @@ import socket
 import sys
 
 
-def main():
-    streams = [open(path, "rb").read() for path in sys.argv[1:3]]
-    sent = [0, 0]
+def connect():
     listener = socket.create_server(("127.0.0.1", 0))
     client = socket.create_connection(listener.getsockname())
     server, _ = listener.accept()
-    ends = [(client, server), (server, client)]
     for sock in (client, server):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    return [(client, server), (server, client)]
+
+
+def main():
+    streams = [open(path, "rb").read() for path in sys.argv[1:3]]
+    sent = [0, 0]
+    ends = []
     for line in sys.stdin:
         if line.strip() == "pause":
             print("paused", flush=True)
             continue
+        ends = ends or connect()
         step = json.loads(line)
         way = step["way"]
         source, target = ends[way]
