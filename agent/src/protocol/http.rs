@@ -77,3 +77,11 @@ impl RequestHead {
             .map(|(_, value)| value.as_str())
     }
 }
+
+/// A value as text. Nearly all values are, and then there is no need to look at each character.
+pub(super) fn text(value: &[u8]) -> CompactString {
+    match str::from_utf8(value) {
+        Ok(value) => CompactString::new(value),
+        Err(_) => CompactString::from_utf8_lossy(value),
+    }
+}

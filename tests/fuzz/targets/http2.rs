@@ -57,7 +57,12 @@ fuzz_target!(|input: &[u8]| {
         return;
     };
     let (mut whole, mut total) = (Vec::new(), 0);
-    read(&mut FrameReader::server(), &input[1..], &mut whole, &mut total);
+    read(
+        &mut FrameReader::server(),
+        &input[1..],
+        &mut whole,
+        &mut total,
+    );
     let (mut cut, mut sum) = (Vec::new(), 0);
     let mut reader = FrameReader::server();
     read(&mut reader, first, &mut cut, &mut sum);

@@ -3,7 +3,10 @@
 
 use compact_str::CompactString;
 
-use crate::protocol::hpack::{self, Field};
+use crate::protocol::{
+    hpack::{self, Field},
+    http::text,
+};
 
 /// Fields that are kept of one block at most; a block that repeats them is not worth more.
 const MAX_KEPT: usize = 64;
@@ -213,13 +216,5 @@ impl HeaderBlock {
         } else {
             u32::MAX
         };
-    }
-}
-
-/// A value as text. Nearly all values are, and then there is no need to look at each character.
-fn text(value: &[u8]) -> CompactString {
-    match str::from_utf8(value) {
-        Ok(value) => CompactString::new(value),
-        Err(_) => CompactString::from_utf8_lossy(value),
     }
 }
