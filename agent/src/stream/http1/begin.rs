@@ -147,10 +147,10 @@ impl Http1 {
         match (beginning, self.link.identity.role) {
             // Who sends a request is the client; who sends a response, the server.
             (Beginning::Request, None) => {
-                self.assign(if sends { Role::Client } else { Role::Server })
+                self.assign(if sends { Role::Client } else { Role::Server });
             }
             (Beginning::Response, None) => {
-                self.assign(if sends { Role::Server } else { Role::Client })
+                self.assign(if sends { Role::Server } else { Role::Client });
             }
             (_, None) => self.bad_turn(arrival),
             // The client was answered without its content, and does not send it.
