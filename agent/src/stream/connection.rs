@@ -99,7 +99,13 @@ impl Conn {
                 *self = Self::WebSocket(Box::new(websocket));
                 fate
             }
-            Upgrade::H2c | Upgrade::Other => {
+            Upgrade::H2c => {
+                let link = std::mem::replace(self.link_mut(), Link::new(0));
+                let http2 = Http2::upgraded(link, *handover, data, rest, cx);
+                *self = Self::Http2(Box::new(http2));
+                Fate::Keep
+            }
+            Upgrade::Other => {
                 let bodies = [handover.request_body, Some(0)];
                 let ended = KernelTime(data.time);
                 handover.finish(bodies, ended, None, Session::Plain, cx);

@@ -15,6 +15,7 @@ use crate::{
         exchange::{
             Activity, ExchangeError, ExchangeId, Finished, Opened, RequestHead, Response, Session,
         },
+        http1::Handover,
         link::{Arrival, Context, Link},
     },
 };
@@ -118,6 +119,25 @@ pub(super) struct Exchanges {
 impl Exchanges {
     pub(super) fn is_empty(&self) -> bool {
         self.streams.is_empty()
+    }
+
+    /// The request that asked for the upgrade to HTTP/2 is its first stream, and is over.
+    pub(super) fn adopt(&mut self, handover: Handover, time: KernelTime) {
+        let stream = Stream {
+            id: handover.id,
+            request: Half {
+                body: handover.request_body,
+                ended: Some(time),
+                doubtful: false,
+            },
+            response: Half::default(),
+            head: None,
+            truncated: handover.truncated,
+            gap_bytes: handover.gap_bytes,
+            call: None,
+        };
+        self.newest = 1;
+        self.streams.insert(1, stream);
     }
 
     /// The client's stream `stream` has a head. Whether it is a new stream; then those between it

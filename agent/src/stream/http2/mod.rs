@@ -16,6 +16,7 @@ use self::{ends::Closing, exchanges::Exchanges};
 use super::{
     call::Content,
     exchange::Role,
+    http1::Handover,
     link::{Arrival, Context, Fate, Link, SEND},
 };
 use crate::{
@@ -100,6 +101,45 @@ impl Http2 {
         link.verdict = Some(Verdict::Http2);
         let sides = [0, 1].map(|_| Side::new(FrameReader::out_of_step()));
         Self::new(link, sides, Some(0))
+    }
+
+    /// What follows an upgrade to `h2c` (RFC 7540 section 3.2), of whose last record `rest` are
+    /// the bytes behind the response. The request that asked for it is stream 1.
+    pub(super) fn upgraded(
+        mut link: Link,
+        handover: Handover,
+        data: &DataRecord,
+        rest: &[u8],
+        cx: &mut Context<'_>,
+    ) -> Self {
+        link.verdict = Some(Verdict::Http2);
+        let way = usize::from(data.direction & 1);
+        let position = link.lanes[way].position;
+        let mut http2 = Self::from_start(link, 1 - way, 0);
+        if !handover.requests_in_step {
+            http2.sides[1 - way] = Side::new(FrameReader::out_of_step());
+        }
+        http2.exchanges.adopt(handover, KernelTime(data.time));
+        let uncaptured = u64::from(data.length.saturating_sub(data.captured));
+        let behind = uncaptured + rest.len() as u64;
+        let arrival = Arrival {
+            way,
+            time: KernelTime(data.time),
+            tgid: data.tgid,
+            tid: data.tid,
+            turn: data.turn,
+            position: position.unwrap_or_default().wrapping_sub(behind),
+            payload: rest,
+            uncaptured,
+            tail: &[],
+            ends: false,
+            starts: false,
+            unbroken: true,
+            gap: 0,
+            lossy: false,
+        };
+        http2.arrive(&arrival, cx);
+        http2
     }
 
     fn new(link: Link, sides: [Side; 2], fruitless: Option<u16>) -> Self {

@@ -224,6 +224,33 @@ fn pushed_responses_are_exchanges() {
 }
 
 #[test]
+fn an_upgrade_makes_the_request_the_first_stream() {
+    for server in [true, false] {
+        let mut script = Script::new(server);
+        script.request(
+            b"GET /one HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, HTTP2-Settings\r\n\
+              Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n",
+        );
+        let switching = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\
+                          Connection: Upgrade\r\n\r\n";
+        script.response(&[&switching[..], &frame(SETTINGS, 0, 0, &[])].concat());
+        script.request(&[preface(), request(3, "/two")].concat());
+        script.response(&[status(3, "204"), frame(DATA, END_STREAM, 3, b"")].concat());
+        script.response(&[status(1, "200"), frame(DATA, END_STREAM, 1, b"one")].concat());
+        script.close(0);
+        let mut player = Player::new();
+        player.play(&script.entries);
+        assert_eq!(
+            told(&player),
+            [whole("/two", 204, 0), whole("/one", 200, 3)]
+        );
+        let verdict = (CONNECTION, Verdict::Http2);
+        assert_eq!(player.streams.take_verdicts(), [verdict]);
+        assert_eq!(player.lost(), 0);
+    }
+}
+
+#[test]
 fn content_that_is_not_copied_is_counted() {
     let mut script = begun(true);
     script.request(&request(1, "/big"));
