@@ -123,7 +123,8 @@ impl Http1 {
     fn beginning(&self, turn: u32, bytes: &[u8]) -> Beginning {
         let is_unknown = self.link.identity.role.is_none();
         // Nothing shows that a message begins where the first turn is joined.
-        let request = if is_unknown && turn > 1 {
+        let is_start = turn > 1 || !self.link.identity.is_old;
+        let request = if is_unknown && is_start {
             like_request(bytes)
         } else {
             like_registered_request(bytes)
