@@ -3,10 +3,10 @@
 use super::{Http1, ends::Rest, pipeline::Pending, side::Sync};
 use crate::{
     clock::KernelTime,
-    metrics::counters::Loss,
+    metrics::counters::{Flow, Loss},
     stream::{
         exchange::{Activity, ExchangeError, Finished, Response},
-        link::Context,
+        link::{Arrival, Context},
     },
 };
 
@@ -44,6 +44,14 @@ impl Http1 {
         self.link
             .count_lost(u64::try_from(count.max(least)).unwrap_or(0), Loss::Gap, cx);
         self.request_turn = Some(newest);
+    }
+
+    /// Bytes behind a loss go by, up to the next message that can be proven.
+    pub(super) fn count_unread(&self, copied: &[u8], arrival: &Arrival<'_>, cx: &Context<'_>) {
+        if self.is_http && self.link.has_losses {
+            let unread = copied.len() as u64 + arrival.uncaptured;
+            cx.counters.add(Flow::BytesGap, unread);
+        }
     }
 
     /// Whether the next byte of a request is known to be the first of the next one.

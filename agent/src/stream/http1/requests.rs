@@ -30,6 +30,7 @@ impl Http1 {
         if self.sides[way].sync == Sync::Out {
             if !arrival.starts || arrival.payload.is_empty() || self.rest_turn == Some(arrival.turn)
             {
+                self.count_unread(arrival.payload, arrival, cx);
                 return;
             }
             self.sides[way].synchronise();

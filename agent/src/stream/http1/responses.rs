@@ -49,6 +49,7 @@ impl Http1 {
     /// Responses go by that belong to no known request, or to one that cannot be told.
     fn response_unread(&mut self, arrival: &Arrival<'_>, cx: &mut Context<'_>) {
         self.judge_response(arrival);
+        self.count_unread(arrival.payload, arrival, cx);
         while self
             .pipeline
             .oldest()
@@ -112,6 +113,7 @@ impl Http1 {
             let Some(answering) = self.unanswered() else {
                 if left {
                     self.judge_response(arrival);
+                    self.count_unread(rest, arrival, cx);
                     self.sides[way].lose();
                 }
                 return;

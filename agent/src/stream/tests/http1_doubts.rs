@@ -209,3 +209,30 @@ fn a_server_that_speaks_first_is_not_answered() {
         },
     );
 }
+
+#[test]
+fn what_goes_by_behind_a_loss_is_counted_up_to_the_next_message() {
+    for server in [false, true] {
+        let mut script = Script::new(server);
+        script.request(&get("/1"));
+        script.response(&ok(1));
+        script.request(b"POST /2 HTTP/1.1\r\nContent-Length: 400\r\n\r\n");
+        script.request(&[b'x'; 300]);
+        script.request(&[b'x'; 100]);
+        script.response(&ok(1000));
+        script.request(&get("/3"));
+        script.response(&ok(3));
+        let mut player = Player::new();
+        let mut entries = script.entries.clone();
+        // The head of the second request.
+        entries.remove(3);
+        player.play(&entries);
+        player.drain(script.now());
+        let told: Vec<_> = told(&player).iter().map(|one| (one.0, one.3)).collect();
+        assert_eq!(told, [("/1", 1), ("/3", 3)]);
+        assert_eq!(player.lost(), 1);
+        let head = b"POST /2 HTTP/1.1\r\nContent-Length: 400\r\n\r\n".len();
+        let gap = head + 400 + ok(1000).len();
+        assert_eq!(player.counters.flow(Flow::BytesGap), gap as u64);
+    }
+}
