@@ -49,7 +49,20 @@ pub(crate) enum Source {
 pub(crate) struct Parts {
     pub(crate) vector: u64,
     pub(crate) count: u64,
-    pub(crate) compat: bool,
+    pub(crate) layout: Layout,
+    /// Bytes of the first parts that are not among those moved.
+    pub(crate) skipped: u64,
+}
+
+/// How an iovec lies in memory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// In the user's.
+    Native,
+    /// In the user's, of 32-bit addresses.
+    Compat,
+    /// Copied into the kernel's.
+    Kernel,
 }
 
 /// The user's registers during a system call.
@@ -111,6 +124,14 @@ pub(crate) fn locate(
     }
 }
 
+/// Whether this is a thread of `io_uring`, which makes the calls of others.
+#[inline(always)]
+pub(crate) fn in_worker() -> bool {
+    // SAFETY: the helper has no preconditions.
+    let task = KernelPointer::new(unsafe { bpf_get_current_task_btf() }.cast());
+    task.load::<u32>(offset!(task_flags)) & PF_IO_WORKER != 0
+}
+
 /// The system call that this task is inside of, and its class.
 #[inline(always)]
 fn running_call() -> Result<(Call, u8), u8> {
@@ -139,7 +160,12 @@ fn parts(vector: u64, count: u64, compat: bool) -> Source {
     Source::Parts(Parts {
         vector,
         count,
-        compat,
+        layout: if compat {
+            Layout::Compat
+        } else {
+            Layout::Native
+        },
+        skipped: 0,
     })
 }
 
@@ -229,13 +255,17 @@ impl Parts {
     /// A part's address and length.
     #[inline(always)]
     pub(crate) fn part(&self, number: u64) -> Option<(u64, u64)> {
-        if self.compat {
-            let [base, length] = memory::read_user::<[u32; 2]>(self.vector + number * 8)?;
-            Some((u64::from(base), u64::from(length)))
-        } else {
-            let [base, length] = memory::read_user::<[u64; 2]>(self.vector + number * 16)?;
-            Some((base, length))
-        }
+        let [base, length] = match self.layout {
+            Layout::Compat => {
+                let [base, length] = memory::read_user::<[u32; 2]>(self.vector + number * 8)?;
+                [u64::from(base), u64::from(length)]
+            }
+            Layout::Native => memory::read_user(self.vector + number * 16)?,
+            Layout::Kernel => {
+                KernelPointer::new((self.vector + number * 16) as *const c_void).read(0)
+            }
+        };
+        Some((base, length))
     }
 }
 
@@ -251,7 +281,7 @@ impl Parts {
     /// iovec is read with it, so that the size is a constant, and counts as empty.
     #[inline(always)]
     pub(crate) fn few(&self) -> Option<FewParts> {
-        if self.compat || self.count == 0 || self.count > FEW_PARTS as u64 {
+        if self.layout != Layout::Native || self.count == 0 || self.count > FEW_PARTS as u64 {
             return None;
         }
         memory::read_user(self.vector)
@@ -309,7 +339,7 @@ struct Gathering {
 pub(crate) fn gather(parts: Parts, skipped: u64, wanted: u32) -> (u32, u8) {
     let mut gathering = Gathering {
         parts,
-        skipped,
+        skipped: parts.skipped + skipped,
         wanted,
         gathered: 0,
         unreadable: false,

@@ -12,6 +12,7 @@ use wirespan_ebpf::{
 use crate::{
     buffer::{self, Source},
     globals::{self, offset},
+    iterator::Message,
     lifecycle,
     maps::{GATHER, VERDICTS},
     memory::{self, KernelPointer},
@@ -32,9 +33,15 @@ const SNIFFED_TURNS: u32 = 16;
 const RECORDS_PER_VERDICT_CHECK: u32 = 16;
 
 /// A call on `sock` has returned `moved`: bytes sent or received, 0 at the end of the stream, or
-/// a negative error.
+/// a negative error. `message` is what it worked on, where the hook has that.
 #[inline(always)]
-pub(crate) fn transferred(sock: KernelPointer, way: u8, moved: i32, receive_flags: u32) {
+pub(crate) fn transferred(
+    sock: KernelPointer,
+    way: u8,
+    moved: i32,
+    receive_flags: u32,
+    message: Option<Message>,
+) {
     let thread = bpf_get_current_pid_tgid();
     let tgid = (thread >> 32) as u32;
     if tgid == globals::agent_tgid() || receive_flags & (MSG_PEEK | MSG_ERRQUEUE) != 0 {
@@ -74,6 +81,7 @@ pub(crate) fn transferred(sock: KernelPointer, way: u8, moved: i32, receive_flag
         tgid,
         tid: thread as u32,
         discarded: receive_flags & MSG_TRUNC != 0,
+        message,
     };
     record(state, &transfer);
 }
@@ -86,6 +94,7 @@ struct Transfer {
     tgid: u32,
     tid: u32,
     discarded: bool,
+    message: Option<Message>,
 }
 
 #[inline(always)]
@@ -233,7 +242,7 @@ fn copy(
     } else if transfer.discarded {
         Err(cause::UNREADABLE)
     } else {
-        buffer::locate(state, transfer.way, transfer.moved, transfer.tid)
+        locate(state, transfer, &mut data)
     };
     let wanted = if transfer.moved < state.budget {
         transfer.moved
@@ -261,6 +270,24 @@ fn copy(
         // Read after a reset, when the end was already told.
         lifecycle::abandon(state);
     }
+}
+
+/// Finds the bytes by the call's registers, else by the message that it worked on.
+#[inline(always)]
+fn locate(
+    state: &mut SocketState,
+    transfer: &Transfer,
+    data: &mut DataRecord,
+) -> Result<Source, u8> {
+    let why = match buffer::locate(state, transfer.way, transfer.moved, transfer.tid) {
+        Ok(source) => return Ok(source),
+        Err(why) => why,
+    };
+    let message = transfer.message.ok_or(why)?;
+    if buffer::in_worker() {
+        data.tid = 0;
+    }
+    message.locate(transfer.moved).ok_or(why)
 }
 
 #[inline(always)]
