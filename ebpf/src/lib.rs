@@ -10,6 +10,7 @@ pub mod offsets;
 pub mod records;
 pub mod stats;
 pub mod syscalls;
+pub mod verdict;
 
 /// Version of everything in this crate; the kernel object holds it in the global `ABI`.
 pub const ABI_VERSION: u32 = 2;

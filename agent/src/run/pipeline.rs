@@ -92,8 +92,8 @@ impl Pipeline {
         self.observe();
         self.tracer.settle(now, &self.clock, &mut self.spans);
         self.offer(exporters);
-        for connection in self.streams.take_verdicts() {
-            if kernel.ignore(connection).is_err() {
+        for (connection, verdict) in self.streams.take_verdicts() {
+            if kernel.tell(connection, verdict).is_err() {
                 self.counters.lose(Loss::VerdictFailed, 1);
             }
         }

@@ -2,8 +2,10 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use compact_str::CompactString;
+
 use crate::clock::KernelTime;
-pub use crate::protocol::http1::{HeaderName, HttpVersion, RequestHead, ResponseHead};
+pub use crate::protocol::http::{HeaderName, HttpVersion, RequestHead};
 
 /// Which end of a connection a socket is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,6 +65,34 @@ pub enum ExchangeError {
     ProcessExited,
     /// The agent stopped while the exchange was open.
     AgentStopped,
+    /// The HTTP/2 stream was reset (RFC 9113 section 6.4).
+    StreamReset {
+        /// Error code (RFC 9113 section 7); `None` where it was not captured.
+        code: Option<u32>,
+        /// Who reset it.
+        by: Role,
+    },
+    /// The server shut the HTTP/2 connection down (GOAWAY) and did not process the request.
+    GoneAway {
+        /// Error code (RFC 9113 section 7).
+        code: u32,
+    },
+}
+
+impl ExchangeError {
+    /// What the socket's error number (`sk_err`) says; `None` for 0. Numbers are those of every
+    /// architecture Linux has but alpha, mips, parisc and sparc.
+    pub(super) fn of_number(number: u32) -> Option<Self> {
+        const EPIPE: u32 = 32;
+        const ECONNRESET: u32 = 104;
+        const ETIMEDOUT: u32 = 110;
+        match number {
+            0 => None,
+            EPIPE | ECONNRESET => Some(Self::Reset),
+            ETIMEDOUT => Some(Self::TimedOut),
+            _ => Some(Self::Closed),
+        }
+    }
 }
 
 /// A request has begun: its head is known. `trace` gives it its identity now, because calls that
@@ -93,12 +123,13 @@ pub struct Finished {
     /// Number of the exchange; its [`Opened`] came before.
     pub id: ExchangeId,
     /// The final response, `None` when there was none.
-    pub response: Option<ResponseHead>,
-    /// Bytes of the request's body on the wire after the head (chunk framing included), true
-    /// even where they were not captured.
-    pub request_body: u64,
+    pub response: Option<Response>,
+    /// Bytes of the request's body on the wire after the head (chunk framing included; HTTP/2 and
+    /// WebSocket: content of frames, without their framing), true even where they were not
+    /// captured; `None` when records were lost that may have held some of them.
+    pub request_body: Option<u64>,
     /// Bytes of the response's body, likewise.
-    pub response_body: u64,
+    pub response_body: Option<u64>,
     /// When the last byte of the response was sent (server) or received (client); the time of
     /// the error when there is one.
     pub ended: KernelTime,
@@ -108,6 +139,76 @@ pub struct Finished {
     pub truncated: bool,
     /// Bytes of the exchange that were needed and are missing.
     pub gap_bytes: u64,
+    /// What was carried on top of HTTP.
+    pub session: Session,
+}
+
+/// The head of a final response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// Status code, 100 to 999; `None` where it was said by a reference to something that was
+    /// never seen (HPACK).
+    pub status: Option<u16>,
+}
+
+/// What an exchange carried on top of HTTP, as its bodies and trailers tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Session {
+    /// Nothing that is looked into.
+    #[default]
+    Plain,
+    /// A call of gRPC, gRPC-Web or Connect.
+    Rpc(Box<Rpc>),
+    /// A WebSocket (RFC 6455).
+    WebSocket(Box<WebSocket>),
+}
+
+/// How a remote procedure call went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rpc {
+    /// What kind of call it is.
+    pub system: RpcSystem,
+    /// How it ended.
+    pub status: RpcStatus,
+    /// Message that goes with an error, percent-decoded.
+    pub message: Option<CompactString>,
+    /// Messages from client to server; `None` where they could not be counted.
+    pub request_messages: Option<u64>,
+    /// Messages from server to client; `None` where they could not be counted.
+    pub response_messages: Option<u64>,
+}
+
+/// Kind of a remote procedure call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RpcSystem {
+    /// gRPC, over HTTP/2 or as gRPC-Web.
+    Grpc,
+    /// The Connect protocol.
+    Connect,
+}
+
+/// What the end of a call's response says of its success: trailers (gRPC), the last frame of the
+/// body (gRPC-Web, Connect streams) or the error in it (Connect).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RpcStatus {
+    /// Status code, by gRPC's numbers, those of Connect included. Any number that the wire has.
+    Code(u32),
+    /// Nothing: it was seen whole, and has none, or there is no end.
+    Absent,
+    /// It is where nothing was captured, or was said by a reference to something that was never
+    /// seen (HPACK).
+    Hidden,
+}
+
+/// What went over a WebSocket.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WebSocket {
+    /// Messages from client to server; `None` where they could not be counted.
+    pub request_messages: Option<u64>,
+    /// Messages from server to client; `None` where they could not be counted.
+    pub response_messages: Option<u64>,
+    /// Code of the first close frame (RFC 6455 section 7.4), when there was one that has a code.
+    pub close_code: Option<u16>,
 }
 
 /// What `stream` tells `trace`, in the order in which it happened on each connection.

@@ -2,21 +2,19 @@
 //! requests with responses. Drives the pure parsers of `protocol`; knows no eBPF, no spans.
 #![forbid(unsafe_code)]
 
-mod accounts;
+mod call;
 mod connection;
-mod ends;
 pub mod exchange;
+mod http1;
+mod http2;
 mod identity;
-mod pipeline;
+mod link;
 pub mod record;
-mod requests;
-mod responses;
-mod side;
 mod slot;
 mod table;
-mod tail;
 
 #[cfg(test)]
 mod tests;
 
 pub use self::table::{Limits, Streams, Wanted};
+pub use wirespan_ebpf::verdict::Verdict;

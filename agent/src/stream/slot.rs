@@ -4,7 +4,8 @@ use wirespan_ebpf::records::{CloseRecord, DataRecord, OpenRecord, family};
 
 use super::{
     Wanted,
-    connection::{Conn, Context, Fate},
+    connection::Conn,
+    link::{Context, Fate},
 };
 
 /// A record that waits for earlier ones.
@@ -76,7 +77,7 @@ impl Slot {
                 if !self.is_wanted
                     && let Some(wanted) = wanted
                 {
-                    self.is_wanted = wanted(data.tgid, self.conn.identity.addresses());
+                    self.is_wanted = wanted(data.tgid, self.conn.link().identity.addresses());
                     if !self.is_wanted {
                         return Fate::Ignore;
                     }

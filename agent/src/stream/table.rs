@@ -4,11 +4,11 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use hashbrown::{HashMap, HashSet, hash_map::Entry};
-use wirespan_ebpf::records::close_how;
+use wirespan_ebpf::{records::close_how, verdict::Verdict};
 
 use super::{
-    connection::{Context, Fate},
     exchange::{Activity, Addresses},
+    link::{Context, Fate},
     record::Record,
     slot::{Body, Held, Slot},
 };
@@ -72,7 +72,7 @@ pub struct Streams {
     unix: HashMap<u64, u64>,
     /// When an ignored connection was last heard of.
     ignored: HashMap<u64, KernelTime>,
-    verdicts: Vec<u64>,
+    verdicts: Vec<(u64, Verdict)>,
     /// Connections that have ended, with the pass in which they did.
     ended: VecDeque<(u64, u64)>,
     ended_set: HashSet<u64>,
@@ -157,8 +157,8 @@ impl Streams {
         self.exited.push_back((self.pass, tgid, time));
     }
 
-    /// Connections that the kernel shall no longer report, since the last call.
-    pub fn take_verdicts(&mut self) -> Vec<u64> {
+    /// What the kernel shall know of connections, since the last call.
+    pub fn take_verdicts(&mut self) -> Vec<(u64, Verdict)> {
         std::mem::take(&mut self.verdicts)
     }
 
@@ -257,6 +257,9 @@ impl Streams {
         let Some(slot) = self.slots.get_mut(&id) else {
             return;
         };
+        if let Some(verdict) = slot.conn.link_mut().verdict.take() {
+            self.verdicts.push((id, verdict));
+        }
         if slot.conn.is_waiting() && !slot.is_watched {
             slot.is_watched = true;
             self.watched.push(id);
@@ -272,7 +275,7 @@ impl Streams {
             return;
         };
         if let Some(slot) = self.slots.get_mut(&id) {
-            slot.conn.peer_left(self.now, false);
+            slot.conn.peer_left(self.now);
             if !slot.is_watched {
                 slot.is_watched = true;
                 self.watched.push(id);
@@ -291,9 +294,9 @@ impl Streams {
         {
             self.unix.remove(&own);
         }
-        slot.conn.identity.leave(out);
+        slot.conn.link_mut().identity.leave(out);
         if fate == Fate::Ignore {
-            self.verdicts.push(id);
+            self.verdicts.push((id, Verdict::Ignore));
             if self.ignored.len() < self.limits.ignored {
                 self.ignored.insert(id, self.now);
             }
@@ -313,7 +316,7 @@ impl Streams {
         let mut oldest: Vec<(KernelTime, u64)> = self
             .slots
             .iter()
-            .map(|(id, slot)| (slot.conn.last, *id))
+            .map(|(id, slot)| (slot.conn.link().last, *id))
             .collect();
         let count = (oldest.len() / 16).max(1).min(oldest.len());
         if count < oldest.len() {
@@ -322,7 +325,7 @@ impl Streams {
         for &(_, id) in &oldest[..count] {
             if let Some(slot) = self.slots.get_mut(&id) {
                 let cx = context!(self, out);
-                slot.conn.lose_pending(Loss::ConnectionEvicted, cx);
+                slot.conn.lose_open(Loss::ConnectionEvicted, cx);
             }
             self.leave(id, Fate::Gone, out);
         }
@@ -359,7 +362,7 @@ impl Streams {
         }
         let mut left = Vec::new();
         for (id, slot) in &mut self.slots {
-            if let Some(time) = gone.get(&slot.conn.tgid)
+            if let Some(time) = gone.get(&slot.conn.link().tgid)
                 && slot.conn.process_exited(*time, context!(self, out)) != Fate::Keep
             {
                 left.push(*id);
@@ -406,9 +409,9 @@ impl Streams {
             .slots
             .iter()
             .filter(|(_, slot)| {
-                slot.conn.identity.is_unix
-                    && slot.conn.pipeline.is_empty()
-                    && now.since(slot.conn.last) >= UNIX_IDLE
+                slot.conn.link().identity.is_unix
+                    && slot.conn.is_idle()
+                    && now.since(slot.conn.link().last) >= UNIX_IDLE
             })
             .map(|(id, _)| *id)
             .collect();

@@ -223,7 +223,7 @@ impl Tracer {
                 exchange.thread,
                 Served {
                     id,
-                    connection: exchange.connection.id,
+                    line: exchange.line(id),
                     from: exchange.head_ended,
                     until: None,
                     lost: false,

@@ -10,7 +10,7 @@ use crate::{
     span::model::{Kind, Value},
     stream::exchange::{
         Addresses, Connection, ConnectionKey, ExchangeError, HeaderName, HttpVersion, RequestHead,
-        ResponseHead,
+        Response, Session,
     },
 };
 
@@ -53,8 +53,9 @@ fn opened(id: u64, connection: &Connection, thread: (u32, u32), at: u64) -> Open
         started: KernelTime(at),
         head_ended: KernelTime(at),
         request: Arc::new(RequestHead {
-            method: "GET".into(),
-            target: format!("/{id}").into(),
+            method: Some("GET".into()),
+            target: Some(format!("/{id}").into()),
+            hidden: false,
             version: HttpVersion::Http11,
             headers: vec![(HeaderName::Host, "h".into())],
         }),
@@ -73,16 +74,14 @@ fn with_header(mut opened: Opened, traceparent: &str) -> Opened {
 fn finished(id: u64, at: u64) -> Finished {
     Finished {
         id: ExchangeId(id),
-        response: Some(ResponseHead {
-            status: 200,
-            version: HttpVersion::Http11,
-        }),
-        request_body: 0,
-        response_body: 0,
+        response: Some(Response { status: Some(200) }),
+        request_body: Some(0),
+        response_body: Some(0),
         ended: KernelTime(at),
         error: None,
         truncated: false,
         gap_bytes: 0,
+        session: Session::Plain,
     }
 }
 

@@ -8,8 +8,9 @@ use memchr::{memchr, memrchr};
 
 use super::{
     body::Framing,
-    message::{Answering, HeaderName, HttpVersion, Invalid, RequestHead, ResponseHead},
+    message::{Answering, Invalid, ResponseHead},
 };
+use crate::protocol::http::{HeaderName, HttpVersion, RequestHead};
 
 /// Longest method that is believed. The longest registered one has 17 characters.
 const MAX_METHOD: usize = 64;
@@ -110,10 +111,11 @@ pub(super) fn request(bytes: &[u8]) -> Result<(RequestHead, Framing), Invalid> {
         }
     });
     let head = RequestHead {
-        method: CompactString::from_utf8_lossy(method),
-        target: CompactString::from_utf8_lossy(target),
+        method: Some(CompactString::from_utf8_lossy(method)),
+        target: Some(CompactString::from_utf8_lossy(target)),
         version,
         headers,
+        hidden: false,
     };
     Ok((head, lengths.of_request()?))
 }
@@ -277,6 +279,8 @@ fn field(name: &[u8]) -> Option<Field> {
         10 if name[0] | 0x20 == b'u' => (Field::Keep(HeaderName::UserAgent), b"user-agent"),
         10 => (Field::Keep(HeaderName::Tracestate), b"tracestate"),
         11 => (Field::Keep(HeaderName::Traceparent), b"traceparent"),
+        12 if name[0] | 0x20 == b'c' => (Field::Keep(HeaderName::ContentType), b"content-type"),
+        12 => (Field::Keep(HeaderName::GrpcTimeout), b"grpc-timeout"),
         14 => (Field::ContentLength, b"content-length"),
         15 => (Field::Keep(HeaderName::XForwardedFor), b"x-forwarded-for"),
         16 => (Field::Keep(HeaderName::XForwardedHost), b"x-forwarded-host"),
@@ -285,6 +289,14 @@ fn field(name: &[u8]) -> Option<Field> {
             b"x-forwarded-proto",
         ),
         17 => (Field::TransferEncoding, b"transfer-encoding"),
+        18 => (
+            Field::Keep(HeaderName::ConnectTimeout),
+            b"connect-timeout-ms",
+        ),
+        24 => (
+            Field::Keep(HeaderName::ConnectProtocolVersion),
+            b"connect-protocol-version",
+        ),
         _ => return None,
     };
     name.eq_ignore_ascii_case(wanted).then_some(field)

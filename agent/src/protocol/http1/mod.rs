@@ -11,6 +11,6 @@ mod tests;
 
 pub use self::{
     head::{Likeness, like_request, like_response},
-    message::{Answering, HeaderName, HttpVersion, Invalid, RequestHead, ResponseHead},
+    message::{Answering, Invalid, ResponseHead},
     reader::{CutHead, Event, Kind, MAX_HEAD, MessageReader, Skipped, Step},
 };

@@ -4,8 +4,9 @@
 use super::{
     body::{Body, Framing},
     head::{self, Likeness},
-    message::{Answering, Invalid, RequestHead, ResponseHead},
+    message::{Answering, Invalid, ResponseHead},
 };
+use crate::protocol::http::RequestHead;
 
 /// Longest head that is read. Common servers refuse heads of 8 to 64 KiB.
 pub const MAX_HEAD: usize = 64 * 1024;
@@ -137,6 +138,12 @@ impl MessageReader {
     #[must_use]
     pub fn is_in_head(&self) -> bool {
         matches!(self.state, State::Head)
+    }
+
+    /// As much as was read of a head that did not come in one piece.
+    #[must_use]
+    pub fn head_so_far(&self) -> &[u8] {
+        &self.head
     }
 
     /// Whether a head was read and its message is not whole.

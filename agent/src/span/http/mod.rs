@@ -83,7 +83,9 @@ pub fn describe(
     let role = opened.connection.role;
     let mut attributes = Attributes(Vec::with_capacity(ATTRIBUTES));
     let name = method(conventions, request, &mut attributes);
-    let target = Target::parse(&request.method, &request.target);
+    let method = request.method.as_deref().unwrap_or_default();
+    let target = request.target.as_deref().unwrap_or_default();
+    let target = Target::parse(method, target);
     let peer = opened.connection.addresses.map(Peer::of);
     match role {
         Role::Client => client(request, &target, peer.as_ref(), &mut attributes),
@@ -136,12 +138,15 @@ fn method(
     request: &RequestHead,
     attributes: &mut Attributes,
 ) -> CompactString {
-    if conventions.known_methods.contains(&request.method) {
-        attributes.text("http.request.method", &request.method);
-        return request.method.clone();
+    let Some(method) = &request.method else {
+        return CompactString::const_new("HTTP");
+    };
+    if conventions.known_methods.contains(method) {
+        attributes.text("http.request.method", method);
+        return method.clone();
     }
     attributes.text("http.request.method", OTHER);
-    attributes.text("http.request.method_original", &request.method);
+    attributes.text("http.request.method_original", method);
     CompactString::const_new("HTTP")
 }
 
@@ -211,6 +216,7 @@ fn network(version: HttpVersion, peer: Option<Peer>, attributes: &mut Attributes
         match version {
             HttpVersion::Http10 => "1.0",
             HttpVersion::Http11 => "1.1",
+            HttpVersion::Http2 => "2",
         },
     );
     if let Some(Peer { address, port }) = peer {
@@ -224,7 +230,7 @@ fn network(version: HttpVersion, peer: Option<Peer>, attributes: &mut Attributes
 /// Adds status code and error. A status code that tells of an error is more telling than the
 /// way in which the connection ended.
 fn outcome(role: Role, finished: &Finished, attributes: &mut Attributes) -> Status {
-    let code = finished.response.map(|response| response.status);
+    let code = finished.response.and_then(|response| response.status);
     if let Some(code) = code {
         attributes.number("http.response.status_code", code.into());
     }
@@ -249,14 +255,20 @@ fn error_type(error: ExchangeError) -> &'static str {
         ExchangeError::TimedOut => "timeout",
         ExchangeError::ProcessExited => "process_exited",
         ExchangeError::AgentStopped => "agent_stopped",
+        ExchangeError::StreamReset { .. } => "stream_reset",
+        ExchangeError::GoneAway { .. } => "connection_shutdown",
     }
 }
 
 /// Adds the bodies' sizes, and what is missing of the exchange.
 fn sizes(finished: &Finished, attributes: &mut Attributes) {
-    attributes.number("http.request.body.size", finished.request_body);
-    if finished.response.is_some() {
-        attributes.number("http.response.body.size", finished.response_body);
+    if let Some(size) = finished.request_body {
+        attributes.number("http.request.body.size", size);
+    }
+    if let Some(size) = finished.response_body
+        && finished.response.is_some()
+    {
+        attributes.number("http.response.body.size", size);
     }
     if finished.truncated {
         attributes.0.push(("wirespan.truncated", true.into()));

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     clock::KernelTime,
     span::model::Value,
-    stream::exchange::{Connection, ExchangeId, ResponseHead},
+    stream::exchange::{Connection, ExchangeId, Response, Session},
 };
 
 mod hostile;
@@ -67,24 +67,25 @@ impl Case {
             started: KernelTime(1),
             head_ended: KernelTime(1),
             request: Arc::new(RequestHead {
-                method: self.method.into(),
-                target: self.target.as_str().into(),
+                method: Some(self.method.into()),
+                target: Some(self.target.as_str().into()),
+                hidden: false,
                 version: HttpVersion::Http11,
                 headers: self.headers.clone(),
             }),
         };
         let finished = Finished {
             id: ExchangeId(1),
-            response: self.status.map(|status| ResponseHead {
-                status,
-                version: HttpVersion::Http11,
+            response: self.status.map(|status| Response {
+                status: Some(status),
             }),
-            request_body: 3,
-            response_body: 12,
+            request_body: Some(3),
+            response_body: Some(12),
             ended: KernelTime(2),
             error: self.error,
             truncated: false,
             gap_bytes: 0,
+            session: Session::Plain,
         };
         describe(conventions, &opened, &finished)
     }
@@ -464,12 +465,13 @@ fn what_is_missing_is_said() {
     let finished = Finished {
         id: ExchangeId(1),
         response: None,
-        request_body: 0,
-        response_body: 9,
+        request_body: Some(0),
+        response_body: Some(9),
         ended: KernelTime(1),
         error: None,
         truncated: true,
         gap_bytes: 7,
+        session: Session::Plain,
     };
     sizes(&finished, &mut attributes);
     let expected: Vec<Attribute> = vec![

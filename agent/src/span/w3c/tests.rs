@@ -9,8 +9,9 @@ const VALID: &str = "00-12345678901234567890123456789012-1234567890123456-01";
 
 fn request(headers: &[(HeaderName, &str)]) -> RequestHead {
     RequestHead {
-        method: "GET".into(),
-        target: "/".into(),
+        method: Some("GET".into()),
+        target: Some("/".into()),
+        hidden: false,
         version: HttpVersion::Http11,
         headers: headers
             .iter()

@@ -139,10 +139,10 @@ fn told(opened: &[&Opened], finished: &Finished) -> Truth {
         .find(|opened| opened.id == finished.id)
         .unwrap();
     (
-        opened.request.target.to_string(),
-        finished.response.map_or(0, |head| head.status),
-        finished.request_body,
-        finished.response_body,
+        opened.request.target.clone().unwrap().to_string(),
+        finished.response.and_then(|head| head.status).unwrap_or(0),
+        finished.request_body.unwrap(),
+        finished.response_body.unwrap(),
         opened.started.0,
         finished.ended.0,
     )

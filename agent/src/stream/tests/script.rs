@@ -120,6 +120,24 @@ impl Script {
         self.moved(self.response_way(), &vec![b'x'; length], 0)
     }
 
+    /// What the kernel tells of frames that it walks: of each run the first bytes, then how many
+    /// more there were. Each run is a call.
+    pub(super) fn walked(&mut self, from_client: bool, runs: &[(Vec<u8>, usize)]) -> u64 {
+        let way = if from_client == self.server {
+            direction::RECEIVE
+        } else {
+            direction::SEND
+        };
+        for (copied, skipped) in runs {
+            let mut bytes = copied.clone();
+            bytes.resize(copied.len() + skipped, b'x');
+            self.direction = way;
+            self.budget = u32::MAX;
+            self.moved(way, &bytes, u32::try_from(copied.len()).unwrap());
+        }
+        self.time
+    }
+
     fn response_way(&self) -> u8 {
         if self.server {
             direction::SEND
@@ -286,9 +304,9 @@ impl Player {
             panic!("one exchange expected in {:?}", self.out);
         };
         (
-            finished.response.map(|head| head.status),
-            finished.request_body,
-            finished.response_body,
+            finished.response.and_then(|head| head.status),
+            finished.request_body.unwrap(),
+            finished.response_body.unwrap(),
             finished.ended.0,
             finished.error,
         )

@@ -2,14 +2,16 @@
 
 use wirespan_ebpf::records::{CloseRecord, close_how};
 
-use super::{
-    connection::{Arrival, Conn, Context, Fate, RECEIVE, SEND},
-    exchange::ExchangeError,
-    requests::measurable,
-    side::Sync,
-    tail::Ending,
+use super::{Http1, side::Sync, tail::Ending};
+use crate::{
+    clock::KernelTime,
+    metrics::counters::Loss,
+    protocol::http1::Skipped,
+    stream::{
+        exchange::ExchangeError,
+        link::{Arrival, Context, Fate, RECEIVE, SEND, measurable},
+    },
 };
-use crate::{clock::KernelTime, metrics::counters::Loss, protocol::http1::Skipped};
 
 /// A chunked response whose last bytes are those of the last chunk is over when nothing followed
 /// them for this long: content may look the same, and then goes on at once.
@@ -33,9 +35,9 @@ pub(super) struct Closing {
     requests_end: Option<u64>,
 }
 
-impl Conn {
+impl Http1 {
     pub(super) fn end_of_stream(&mut self, arrival: &Arrival<'_>, cx: &mut Context<'_>) {
-        match self.ways() {
+        match self.link.ways() {
             Some((_, RECEIVE)) => {
                 self.responses_over(arrival.gap, None, arrival.time, cx);
             }
@@ -44,13 +46,13 @@ impl Conn {
             }
             None => {}
         }
-        if self.identity.is_unix {
+        if self.link.identity.is_unix {
             self.peer_left(arrival.time, true);
         }
     }
 
     /// The peer of a unix socket is gone, or sends no more.
-    pub(super) fn peer_left(&mut self, time: KernelTime, patient: bool) {
+    pub(in crate::stream) fn peer_left(&mut self, time: KernelTime, patient: bool) {
         self.closing.get_or_insert(Closing {
             time,
             error: None,
@@ -59,13 +61,13 @@ impl Conn {
         });
     }
 
-    pub(super) fn close(
+    pub(in crate::stream) fn close(
         &mut self,
         close: &CloseRecord,
         missing: u32,
         cx: &mut Context<'_>,
     ) -> Fate {
-        self.note_missing(missing);
+        self.link.note_missing(missing);
         // Only sockets that the kernel saw being established have a role and are closed.
         self.recall(close.role, false);
         if close.how == close_how::SEND_SHUT {
@@ -77,28 +79,28 @@ impl Conn {
     }
 
     fn send_shut(&mut self, close: &CloseRecord, cx: &mut Context<'_>) {
-        let Some((request, response)) = self.ways() else {
+        let Some((request, response)) = self.link.ways() else {
             return;
         };
-        let gap = self.gap(SEND, close.position[SEND]);
+        let gap = self.link.gap(SEND, close.position[SEND]);
         if response == SEND {
             self.responses_over(gap, None, KernelTime(close.time), cx);
         } else if request == SEND {
             self.requests_over(gap, cx);
         }
-        if close.turn > self.turn {
+        if close.turn > self.link.turn {
             // No record of these turns came, but they are accounted for in the end.
             self.turn_over(false, cx);
-            self.turn = close.turn;
+            self.link.turn = close.turn;
         }
     }
 
     fn closed(&mut self, close: &CloseRecord, cx: &mut Context<'_>) -> Fate {
         let time = KernelTime(close.time);
-        let Some((request, response)) = self.ways() else {
+        let Some((request, response)) = self.link.ways() else {
             return Fate::Gone;
         };
-        let error = error_of(close.error);
+        let error = ExchangeError::of_number(close.error);
         // What was received before an RST can still be read, and a server that reads a request
         // learns only by its response that nobody waits for it.
         let may_read_requests = request == RECEIVE && error.is_some();
@@ -109,19 +111,19 @@ impl Conn {
             requests_end: may_read_requests.then_some(close.position[request]),
         };
         if !may_read_requests {
-            let gap = self.gap(request, close.position[request]);
+            let gap = self.link.gap(request, close.position[request]);
             self.count_rest(close.turn, Some(gap), cx);
         }
-        let gap = self.gap(response, close.position[response]);
+        let gap = self.link.gap(response, close.position[response]);
         let may_read_responses =
-            response == RECEIVE && !self.pipeline.is_empty() && !self.unresolved;
+            response == RECEIVE && !self.pipeline.is_empty() && !self.link.unresolved;
         if !may_read_responses {
             self.responses_over(gap, error, time, cx);
         }
         if !may_read_responses && !may_read_requests {
             return Fate::Gone;
         }
-        self.turn = self.turn.max(close.turn);
+        self.link.turn = self.link.turn.max(close.turn);
         self.closing = Some(closing);
         Fate::Keep
     }
@@ -129,7 +131,7 @@ impl Conn {
     /// No more of any request will come; `gap` bytes of requests were moved since the last record.
     /// Whether they all are accounted for.
     pub(super) fn requests_over(&mut self, gap: u64, cx: &mut Context<'_>) -> bool {
-        let Some((request, _)) = self.ways() else {
+        let Some((request, _)) = self.link.ways() else {
             return true;
         };
         let side = &mut self.sides[request];
@@ -154,7 +156,7 @@ impl Conn {
             }
         }
         if in_head && !inside {
-            self.count_lost(1, Loss::Gap, cx);
+            self.link.count_lost(1, Loss::Gap, cx);
         }
         self.request_whole(cx);
         inside
@@ -169,10 +171,10 @@ impl Conn {
         time: KernelTime,
         cx: &mut Context<'_>,
     ) {
-        let Some((_, response)) = self.ways() else {
+        let Some((_, response)) = self.link.ways() else {
             return;
         };
-        let lost = self.unresolved && gap > 0;
+        let lost = self.link.unresolved && gap > 0;
         let side = &mut self.sides[response];
         let moved = side.last;
         if gap > 0 {
@@ -210,8 +212,13 @@ impl Conn {
     }
 
     /// The process that used the connection last is gone.
-    pub(super) fn process_exited(&mut self, time: KernelTime, cx: &mut Context<'_>) -> Fate {
+    pub(in crate::stream) fn process_exited(
+        &mut self,
+        time: KernelTime,
+        cx: &mut Context<'_>,
+    ) -> Fate {
         let until_close = self
+            .link
             .ways()
             .is_some_and(|(_, response)| self.sides[response].reader.is_until_close());
         if until_close || self.ending().is_some_and(|ending| ending != Ending::Open) {
@@ -219,7 +226,7 @@ impl Conn {
             self.responses_over(0, None, time, cx);
         }
         self.fail_pending(ExchangeError::ProcessExited, time, cx);
-        if self.identity.is_unix {
+        if self.link.identity.is_unix {
             Fate::Gone
         } else {
             Fate::Keep
@@ -227,14 +234,14 @@ impl Conn {
     }
 
     /// Whether time alone can change it.
-    pub(super) fn is_waiting(&self) -> bool {
+    pub(in crate::stream) fn is_waiting(&self) -> bool {
         self.closing.is_some() || self.silence().is_some()
     }
 
     /// What is known of the end of a response that its framing no longer tells; `None` when there
     /// is no such response.
     fn ending(&self) -> Option<Ending> {
-        let (_, response) = self.ways()?;
+        let (_, response) = self.link.ways()?;
         if self.sides[response].sync != Sync::Turn {
             return None;
         }
@@ -251,7 +258,7 @@ impl Conn {
     /// From when on for how long the direction of responses must be silent for the response in
     /// it to be over.
     fn silence(&self) -> Option<(KernelTime, u64)> {
-        let (_, response) = self.ways()?;
+        let (_, response) = self.link.ways()?;
         let idle = match (self.ending()?, self.pipeline.first()?.response_cut) {
             (_, true) => CUT_IDLE,
             (Ending::Whole, false) => LAST_CHUNK_IDLE,
@@ -261,7 +268,7 @@ impl Conn {
     }
 
     /// Time has passed.
-    pub(super) fn tick(&mut self, now: KernelTime, cx: &mut Context<'_>) -> Fate {
+    pub(in crate::stream) fn tick(&mut self, now: KernelTime, cx: &mut Context<'_>) -> Fate {
         if self
             .silence()
             .is_some_and(|(last, idle)| now.since(last) >= idle)
@@ -271,7 +278,7 @@ impl Conn {
         let Some(closing) = self.closing else {
             return Fate::Keep;
         };
-        let due = now.since(closing.time.max(self.last)) >= CLOSE_GRACE;
+        let due = now.since(closing.time.max(self.link.last)) >= CLOSE_GRACE;
         if due && !closing.patient {
             self.close_now(closing, cx);
         }
@@ -284,22 +291,22 @@ impl Conn {
 
     /// All that will ever be read of a closed connection was read.
     fn close_now(&mut self, closing: Closing, cx: &mut Context<'_>) {
-        if let (Some(end), Some((request, _))) = (closing.requests_end, self.ways()) {
-            let position = self.sides[request].position.unwrap_or(end);
-            let gap = self.gap(request, end.max(position));
-            self.count_rest(self.turn, Some(gap), cx);
+        if let (Some(end), Some((request, _))) = (closing.requests_end, self.link.ways()) {
+            let position = self.link.lanes[request].position.unwrap_or(end);
+            let gap = self.link.gap(request, end.max(position));
+            self.count_rest(self.link.turn, Some(gap), cx);
         }
-        let time = closing.time.max(self.last);
+        let time = closing.time.max(self.link.last);
         self.responses_over(0, closing.error, time, cx);
     }
 
     /// The agent stops.
-    pub(super) fn stop(&mut self, now: KernelTime, cx: &mut Context<'_>) {
+    pub(in crate::stream) fn stop(&mut self, now: KernelTime, cx: &mut Context<'_>) {
         if self
             .closing
             .is_none_or(|closing| closing.requests_end.is_none())
         {
-            self.count_rest(self.turn, None, cx);
+            self.count_rest(self.link.turn, None, cx);
         }
         if self.ending().is_some_and(|ending| ending != Ending::Open) {
             self.turn_over(true, cx);
@@ -317,18 +324,5 @@ pub(super) fn is_inside(skipped: Skipped, count: u64) -> bool {
         Skipped::Within => true,
         Skipped::Complete { consumed } => consumed == count,
         Skipped::Lost => false,
-    }
-}
-
-/// Numbers of errors are those of every architecture Linux has but alpha, mips, parisc and sparc.
-fn error_of(number: u32) -> Option<ExchangeError> {
-    const EPIPE: u32 = 32;
-    const ECONNRESET: u32 = 104;
-    const ETIMEDOUT: u32 = 110;
-    match number {
-        0 => None,
-        EPIPE | ECONNRESET => Some(ExchangeError::Reset),
-        ETIMEDOUT => Some(ExchangeError::TimedOut),
-        _ => Some(ExchangeError::Closed),
     }
 }

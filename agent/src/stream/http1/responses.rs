@@ -1,16 +1,13 @@
 //! The direction of responses: ends exchanges. Knows requests only as what waits for an answer.
 
-use super::{
-    connection::{Arrival, Conn, Context},
-    requests::measurable,
-    side::Sync,
-};
+use super::{Http1, side::Sync};
 use crate::{
     metrics::counters::{Flow, Loss},
-    protocol::http1::{CutHead, Event, Likeness, Skipped, like_response},
+    protocol::http1::{Answering, CutHead, Event, Likeness, Skipped, like_response},
+    stream::link::{Arrival, Context, measurable},
 };
 
-impl Conn {
+impl Http1 {
     pub(super) fn response_data(&mut self, arrival: &Arrival<'_>, cx: &mut Context<'_>) {
         let way = arrival.way;
         if arrival.gap > 0 {
@@ -122,7 +119,7 @@ impl Conn {
     }
 
     /// What the next response answers.
-    fn unanswered(&mut self) -> Option<crate::protocol::http1::Answering> {
+    fn unanswered(&mut self) -> Option<Answering> {
         self.pipeline
             .oldest()
             .filter(|oldest| oldest.response_ended.is_none())
@@ -201,7 +198,7 @@ impl Conn {
     fn response_gap(&mut self, arrival: &Arrival<'_>, cx: &mut Context<'_>) {
         let way = arrival.way;
         let gap = arrival.gap;
-        let same_turn = self.sides[way].turn == arrival.turn;
+        let same_turn = self.link.lanes[way].turn == arrival.turn;
         let reader = &mut self.sides[way].reader;
         let was_body = reader.is_in_body();
         match self.sides[way].sync {

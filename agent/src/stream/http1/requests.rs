@@ -2,22 +2,20 @@
 
 use std::sync::Arc;
 
-use wirespan_ebpf::records::direction;
-
-use super::{
-    accounts::next_id,
-    connection::{Arrival, Conn, Context},
-    ends::is_inside,
-    exchange::{Activity, Opened},
-    pipeline::Pending,
-    side::Sync,
-};
+use super::{Http1, ends::is_inside, pipeline::Pending, side::Sync};
 use crate::{
     metrics::counters::{Flow, Loss},
-    protocol::http1::{Answering, CutHead, Event, RequestHead, Skipped},
+    protocol::{
+        http::RequestHead,
+        http1::{Answering, CutHead, Event, Skipped},
+    },
+    stream::{
+        exchange::{Activity, Opened},
+        link::{Arrival, Context, measurable},
+    },
 };
 
-impl Conn {
+impl Http1 {
     pub(super) fn request_data(&mut self, arrival: &Arrival<'_>, cx: &mut Context<'_>) {
         let way = arrival.way;
         if arrival.gap > 0 {
@@ -57,7 +55,7 @@ impl Conn {
 
     /// Content of the newest request.
     fn add_to_newest(&mut self, count: u64) {
-        let turn = self.turn;
+        let turn = self.link.turn;
         if let Some(newest) = self.pipeline.newest() {
             newest.turn = turn;
             let sum = if newest.request_cut {
@@ -126,26 +124,23 @@ impl Conn {
         // Behind a gap the earlier request's response may have gone by unseen.
         self.is_pipelined |= !self.pipeline.is_empty() && !arrival.lossy;
         if self.pipeline.len() >= cx.limits.pipeline {
-            self.count_lost(1, Loss::PipelineFull, cx);
+            self.link.count_lost(1, Loss::PipelineFull, cx);
             self.sides[arrival.way].lose();
             return;
         }
-        let Some(connection) = self.identity.announce(cx.out) else {
+        let Some(connection) = self.link.identity.announce(cx.out) else {
             return;
         };
-        let bias = match arrival.way {
-            way if way == usize::from(direction::SEND) => self.identity.send_bias(),
-            _ => 0,
-        };
-        let id = next_id(cx);
+        let position = self.link.request_position(arrival.way, end, length as u64);
+        let id = cx.next_id();
         self.pipeline
-            .push(Pending::new(Some(id), head.answering(), arrival.turn));
+            .push(Pending::new(Some(id), Answering::to(&head), arrival.turn));
         cx.out.push(Activity::Opened(Box::new(Opened {
             id,
             connection,
             tgid: arrival.tgid,
             tid: arrival.tid,
-            position: end.wrapping_sub(length as u64).wrapping_sub(bias),
+            position,
             started: self.started,
             head_ended: arrival.time,
             request: Arc::new(head),
@@ -167,14 +162,14 @@ impl Conn {
             }
             return;
         }
-        let first_rest = self.identity.is_old && arrival.turn == 1;
+        let first_rest = self.link.identity.is_old && arrival.turn == 1;
         // What is behind a gap may be the rest of a request that it swallowed, and what is in a
         // turn of its own is counted by its turn.
         if !anew && !first_rest {
-            self.count_lost(1, Loss::Invalid, cx);
+            self.link.count_lost(1, Loss::Invalid, cx);
             self.request_turn = Some(arrival.turn);
         } else if read {
-            self.count_lost(1, Loss::Invalid, cx);
+            self.link.count_lost(1, Loss::Invalid, cx);
         }
     }
 
@@ -210,7 +205,7 @@ impl Conn {
         self.sides[arrival.way].lose();
         cx.counters.add(Flow::BytesGap, measurable(arrival.gap));
         if in_head {
-            self.count_lost(1, Loss::Gap, cx);
+            self.link.count_lost(1, Loss::Gap, cx);
         }
         if in_body {
             match (skipped, self.pipeline.newest()) {
@@ -262,7 +257,7 @@ impl Conn {
                     self.sides[way].lose();
                     cx.counters.add(Flow::BytesGap, measurable(count));
                     if within {
-                        self.count_lost(1, Loss::Gap, cx);
+                        self.link.count_lost(1, Loss::Gap, cx);
                     }
                     return false;
                 }
@@ -286,16 +281,11 @@ impl Conn {
             self.add_to_newest(count);
         } else {
             self.sides[way].lose();
-            self.count_lost(1, Loss::Gap, cx);
+            self.link.count_lost(1, Loss::Gap, cx);
             // Its response must not be taken for another's.
             let mut unknown = Pending::new(None, Answering::Other, arrival.turn);
             unknown.request_done = true;
             self.pipeline.push(unknown);
         }
     }
-}
-
-/// A step back in the stream is a gap of no size.
-pub(super) fn measurable(gap: u64) -> u64 {
-    if gap == u64::MAX { 0 } else { gap }
 }

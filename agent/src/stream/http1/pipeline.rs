@@ -2,8 +2,11 @@
 
 use std::collections::VecDeque;
 
-use super::exchange::{ExchangeId, ResponseHead};
-use crate::{clock::KernelTime, protocol::http1::Answering};
+use crate::{
+    clock::KernelTime,
+    protocol::http1::{Answering, ResponseHead},
+    stream::exchange::ExchangeId,
+};
 
 /// A request whose exchange has not ended.
 #[derive(Debug)]

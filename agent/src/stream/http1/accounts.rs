@@ -1,23 +1,23 @@
 //! What came of each request of a connection: whole, failed, or lost and counted. Knows no bytes.
 
-use super::{
-    connection::{Conn, Context},
-    exchange::{Activity, ExchangeError, ExchangeId, Finished, Role},
-    pipeline::Pending,
-};
+use super::{Http1, pipeline::Pending};
 use crate::{
     clock::KernelTime,
-    metrics::counters::{Flow, Loss},
+    metrics::counters::Loss,
+    stream::{
+        exchange::{Activity, ExchangeError, Finished, Response, Session},
+        link::Context,
+    },
 };
 
-impl Conn {
+impl Http1 {
     /// Requests up to turn `turns` of which no reader saw anything. `gap` bytes of requests were
     /// moved since the last record; `None` where that is not known.
     pub(super) fn count_rest(&mut self, turns: u32, gap: Option<u64>, cx: &mut Context<'_>) {
         // Nothing was ever read, and records are missing: for all that is known these were
         // requests. A connection that was judged not to be HTTP is not here any more.
-        let unread = self.has_losses && self.bad_turns == 0 && !self.identity.is_old;
-        if self.identity.role.is_none() || (!self.is_http && !unread) {
+        let unread = self.link.has_losses && self.bad_turns == 0 && !self.link.identity.is_old;
+        if self.link.identity.role.is_none() || (!self.is_http && !unread) {
             return;
         }
         let parity = self.parity.unwrap_or(1);
@@ -26,10 +26,11 @@ impl Conn {
         // A turn of requests went by of which there is no record, or what answers a request whose
         // head was not read to its end: bytes are missing.
         let in_head = self
+            .link
             .ways()
             .is_some_and(|(request, _)| self.sides[request].reader.is_in_head());
         let answered = in_head && self.request_turn.is_some_and(|turn| turn < turns);
-        let unseen = if self.has_losses && (count > 0 || answered) {
+        let unseen = if self.link.has_losses && (count > 0 || answered) {
             u64::MAX
         } else {
             0
@@ -37,7 +38,8 @@ impl Conn {
         if self.requests_over(gap.unwrap_or(unseen), cx) {
             return;
         }
-        self.count_lost(u64::try_from(count).unwrap_or(0), Loss::Gap, cx);
+        self.link
+            .count_lost(u64::try_from(count).unwrap_or(0), Loss::Gap, cx);
         self.request_turn = Some(newest);
     }
 
@@ -57,21 +59,10 @@ impl Conn {
     pub(super) fn account(&mut self, turn: u32, anew: bool, cx: &mut Context<'_>) {
         if anew {
             let lost = (i64::from(turn) - self.accounted(turn % 2)) / 2 - 1;
-            self.count_lost(u64::try_from(lost).unwrap_or(0), Loss::Gap, cx);
+            self.link
+                .count_lost(u64::try_from(lost).unwrap_or(0), Loss::Gap, cx);
         }
         self.request_turn = Some(turn);
-    }
-
-    pub(super) fn count_lost(&self, count: u64, reason: Loss, cx: &Context<'_>) {
-        if count == 0 {
-            return;
-        }
-        let flow = match self.identity.role {
-            Some(Role::Client) => Flow::ClientExchangesLost,
-            _ => Flow::ServerExchangesLost,
-        };
-        cx.counters.add(flow, count);
-        cx.counters.lose(reason, count);
     }
 
     /// The newest request is whole.
@@ -122,11 +113,11 @@ impl Conn {
     pub(super) fn lose_oldest(&mut self, reason: Loss, cx: &mut Context<'_>) {
         if let Some(Pending { id: Some(id), .. }) = self.pipeline.pop() {
             cx.out.push(Activity::Lost(id));
-            self.count_lost(1, reason, cx);
+            self.link.count_lost(1, reason, cx);
         }
     }
 
-    pub(super) fn lose_pending(&mut self, reason: Loss, cx: &mut Context<'_>) {
+    pub(in crate::stream) fn lose_pending(&mut self, reason: Loss, cx: &mut Context<'_>) {
         while !self.pipeline.is_empty() {
             self.lose_oldest(reason, cx);
         }
@@ -144,18 +135,15 @@ fn finish(
     };
     cx.out.push(Activity::Finished(Box::new(Finished {
         id,
-        response: pending.response,
-        request_body: pending.request_body,
-        response_body: pending.response_body,
+        response: pending.response.map(|head| Response {
+            status: Some(head.status),
+        }),
+        request_body: Some(pending.request_body),
+        response_body: Some(pending.response_body),
         ended,
         error,
         truncated: pending.request_cut || pending.response_cut,
         gap_bytes: pending.gap_bytes,
+        session: Session::Plain,
     })));
-}
-
-/// The next exchange's number.
-pub(super) fn next_id(cx: &mut Context<'_>) -> ExchangeId {
-    *cx.exchanges += 1;
-    ExchangeId(*cx.exchanges)
 }

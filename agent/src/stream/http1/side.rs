@@ -1,10 +1,11 @@
 //! One direction of a connection: where its stream is, and whether its reader can follow.
 //! Knows neither the other direction nor exchanges.
 
-use super::{connection::Arrival, tail::Tail};
+use super::tail::Tail;
 use crate::{
     clock::KernelTime,
     protocol::http1::{Kind, MessageReader},
+    stream::link::Arrival,
 };
 
 /// How far the reader of a direction can be trusted.
@@ -23,10 +24,6 @@ pub(super) enum Sync {
 pub(super) struct Side {
     pub(super) reader: MessageReader,
     pub(super) sync: Sync,
-    /// Position of the next byte; `None` until one is known.
-    pub(super) position: Option<u64>,
-    /// Turn of the last record.
-    pub(super) turn: u32,
     /// When the last bytes moved.
     pub(super) last: KernelTime,
     /// The last bytes that moved.
@@ -34,12 +31,10 @@ pub(super) struct Side {
 }
 
 impl Side {
-    pub(super) fn new(position: Option<u64>, sync: Sync) -> Self {
+    pub(super) fn new(sync: Sync) -> Self {
         Self {
             reader: MessageReader::new(Kind::Request),
             sync,
-            position,
-            turn: 0,
             last: KernelTime::default(),
             tail: Tail::default(),
         }
@@ -57,15 +52,6 @@ impl Side {
             self.tail.forget();
         } else {
             self.tail.push(arrival.tail);
-        }
-    }
-
-    /// Bytes that are missing before `position`. A step back is no gap that could be measured,
-    /// but nothing can be made of what follows it.
-    pub(super) fn missing(&self, position: u64) -> u64 {
-        match self.position {
-            None => 0,
-            Some(expected) => position.checked_sub(expected).unwrap_or(u64::MAX),
         }
     }
 

@@ -1,0 +1,228 @@
+//! A connection that speaks HTTP/1, or that nobody knows yet what it speaks: one reader for each
+//! direction, and the requests that wait for their responses. Knows neither the table it stands in
+//! nor that records can come late.
+
+mod accounts;
+mod ends;
+mod pipeline;
+mod requests;
+mod responses;
+mod side;
+mod tail;
+
+use wirespan_ebpf::records::{DataRecord, OpenRecord, data_flags};
+
+use self::{
+    ends::Closing,
+    pipeline::Pipeline,
+    side::{Side, Sync},
+};
+use super::{
+    exchange::Role,
+    http2::{Recognised, recognise},
+    link::{Arrival, Context, Fate, Link, SEND},
+};
+use crate::{
+    clock::KernelTime,
+    metrics::counters::Loss,
+    protocol::http1::{Kind, Likeness, MessageReader, like_request, like_response},
+};
+
+/// Turns that do not begin like HTTP before a connection is given up: seen from its start, and
+/// seen from its middle, where the first turns may be the rest of a long message.
+const BAD_TURNS_NEW: u8 = 1;
+const BAD_TURNS_OLD: u8 = 4;
+
+/// State of one connection.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are independent of each other"
+)]
+#[derive(Debug)]
+pub(super) struct Http1 {
+    pub(super) link: Link,
+    sides: [Side; 2],
+    pipeline: Pipeline,
+    /// Last turn of requests that is accounted for.
+    request_turn: Option<u32>,
+    /// Whether turns of requests have odd or even numbers.
+    parity: Option<u32>,
+    /// The first turn seen was the rest of a message of before the agent saw the connection.
+    first_is_rest: bool,
+    /// An HTTP/1 head was read.
+    is_http: bool,
+    /// The client sends requests before it has the responses to earlier ones.
+    is_pipelined: bool,
+    handed_over: bool,
+    bad_turns: u8,
+    /// When the request that is being read began.
+    started: KernelTime,
+    closing: Option<Closing>,
+}
+
+impl Http1 {
+    pub(super) fn new(id: u64) -> Self {
+        Self {
+            link: Link::new(id),
+            sides: [Side::new(Sync::Out), Side::new(Sync::Out)],
+            pipeline: Pipeline::default(),
+            request_turn: None,
+            parity: None,
+            first_is_rest: false,
+            is_http: false,
+            is_pipelined: false,
+            handed_over: false,
+            bad_turns: 0,
+            started: KernelTime::default(),
+            closing: None,
+        }
+    }
+
+    /// The opening record. It comes first, but `missing` records of data may have been lost before
+    /// the kernel could write it.
+    pub(super) fn open(&mut self, open: &OpenRecord, missing: u32, cx: &mut Context<'_>) {
+        if self.link.open(open, missing) {
+            self.sides = [Side::new(Sync::In), Side::new(Sync::In)];
+        }
+        if let Some(role) = self.link.identity.role {
+            self.assign(role);
+            self.link.identity.announce(cx.out);
+        }
+    }
+
+    /// Whether no exchange is open.
+    pub(super) fn is_idle(&self) -> bool {
+        self.pipeline.is_empty()
+    }
+
+    fn assign(&mut self, role: Role) {
+        self.link.identity.role = Some(role);
+        if let Some((request, response)) = self.link.ways() {
+            self.sides[request].reader = MessageReader::new(Kind::Request);
+            self.sides[response].reader = MessageReader::new(Kind::Response);
+        }
+    }
+
+    /// A record that is not the first tells the role again, in case that the first was lost.
+    fn recall(&mut self, role: u8, is_old: bool) {
+        if let Some(role) = self.link.recall(role, is_old) {
+            self.assign(role);
+        }
+    }
+
+    pub(super) fn data(
+        &mut self,
+        data: &DataRecord,
+        payload: &[u8],
+        missing: u32,
+        cx: &mut Context<'_>,
+    ) -> Fate {
+        let arrival = self.link.arrival(data, payload, missing);
+        self.recall(
+            (data.flags >> data_flags::ROLE_SHIFT) & 3,
+            data.flags & data_flags::PRE_EXISTING != 0,
+        );
+        if data.turn > self.link.turn {
+            self.turn_over(arrival.unbroken, cx);
+            self.link.turn = data.turn;
+        }
+        if arrival.ends {
+            self.end_of_stream(&arrival, cx);
+        } else {
+            self.bytes(&arrival, cx);
+            self.sides[arrival.way].moved(&arrival);
+        }
+        self.link.moved(data);
+        self.fate()
+    }
+
+    /// Whether these bytes show that the connection speaks HTTP/2.
+    pub(super) fn recognise_http2(&self, data: &DataRecord, payload: &[u8]) -> Option<Recognised> {
+        if self.is_http || payload.is_empty() {
+            return None;
+        }
+        let side = self.sides.get(usize::from(data.direction))?;
+        recognise(&self.link, side.reader.head_so_far(), data, payload)
+    }
+
+    fn bytes(&mut self, arrival: &Arrival<'_>, cx: &mut Context<'_>) {
+        if self.link.identity.role.is_none() && !self.recognise(arrival) {
+            self.sides[arrival.way].lose();
+            return;
+        }
+        let Some((request, _)) = self.link.ways() else {
+            return;
+        };
+        let is_request = arrival.way == request;
+        self.parity = Some((arrival.turn + u32::from(!is_request)) % 2);
+        if is_request {
+            self.request_data(arrival, cx);
+        } else {
+            self.response_data(arrival, cx);
+            self.link.unresolved = false;
+        }
+    }
+
+    /// Who sends a request is the client; who sends a response, the server.
+    fn recognise(&mut self, arrival: &Arrival<'_>) -> bool {
+        if !arrival.starts || arrival.payload.is_empty() {
+            return false;
+        }
+        let sends = arrival.way == SEND;
+        let is_client = if like_request(arrival.payload) != Likeness::No {
+            sends
+        } else if like_response(arrival.payload) != Likeness::No {
+            !sends
+        } else {
+            self.bad_turns += 1;
+            self.first_is_rest |= self.link.identity.is_old && arrival.turn == 1;
+            return false;
+        };
+        self.assign(if is_client {
+            Role::Client
+        } else {
+            Role::Server
+        });
+        true
+    }
+
+    fn fate(&self) -> Fate {
+        let limit = if self.link.identity.is_old {
+            BAD_TURNS_OLD
+        } else {
+            BAD_TURNS_NEW
+        };
+        if self.handed_over || (!self.is_http && self.bad_turns >= limit) {
+            Fate::Ignore
+        } else {
+            Fate::Keep
+        }
+    }
+
+    /// A turn begins that is not one of HTTP/1.
+    fn bad_turn(&mut self, arrival: &Arrival<'_>) {
+        self.bad_turns = self.bad_turns.saturating_add(1);
+        self.first_is_rest |= self.link.identity.is_old && arrival.turn == 1;
+    }
+
+    /// Messages whose end only the end of the turn tells are whole. `certain` when all records of
+    /// that turn were seen.
+    fn turn_over(&mut self, certain: bool, cx: &mut Context<'_>) {
+        let Some((request, response)) = self.link.ways() else {
+            return;
+        };
+        if self.sides[request].sync == Sync::Turn {
+            self.sides[request].lose();
+            self.request_whole(cx);
+        }
+        if self.sides[response].sync == Sync::Turn {
+            let last = self.sides[response].last;
+            self.sides[response].lose();
+            if certain {
+                self.response_whole(last, cx);
+            } else {
+                self.lose_oldest(Loss::Gap, cx);
+            }
+        }
+    }
+}
