@@ -46,23 +46,24 @@ pub(crate) enum Source {
 
 /// An iovec.
 #[derive(Clone, Copy)]
+#[repr(C)]
 pub(crate) struct Parts {
     pub(crate) vector: u64,
     pub(crate) count: u64,
-    pub(crate) layout: Layout,
-    /// Bytes of the first parts that are not among those moved.
-    pub(crate) skipped: u64,
+    /// See [`layout`].
+    pub(crate) layout: u64,
+    /// Where the bytes start in the first part.
+    pub(crate) start: u64,
 }
 
 /// How an iovec lies in memory.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Layout {
+pub(crate) mod layout {
     /// In the user's.
-    Native,
+    pub(crate) const NATIVE: u64 = 0;
     /// In the user's, of 32-bit addresses.
-    Compat,
+    pub(crate) const COMPAT: u64 = 1;
     /// Copied into the kernel's.
-    Kernel,
+    pub(crate) const KERNEL: u64 = 2;
 }
 
 /// The user's registers during a system call.
@@ -161,11 +162,11 @@ fn parts(vector: u64, count: u64, compat: bool) -> Source {
         vector,
         count,
         layout: if compat {
-            Layout::Compat
+            layout::COMPAT
         } else {
-            Layout::Native
+            layout::NATIVE
         },
-        skipped: 0,
+        start: 0,
     })
 }
 
@@ -256,16 +257,23 @@ impl Parts {
     #[inline(always)]
     pub(crate) fn part(&self, number: u64) -> Option<(u64, u64)> {
         let [base, length] = match self.layout {
-            Layout::Compat => {
+            layout::COMPAT => {
                 let [base, length] = memory::read_user::<[u32; 2]>(self.vector + number * 8)?;
                 [u64::from(base), u64::from(length)]
             }
-            Layout::Native => memory::read_user(self.vector + number * 16)?,
-            Layout::Kernel => {
+            layout::KERNEL => {
                 KernelPointer::new((self.vector + number * 16) as *const c_void).read(0)
             }
+            _ => memory::read_user(self.vector + number * 16)?,
         };
-        Some((base, length))
+        if number == 0 {
+            Some((
+                base.wrapping_add(self.start),
+                length.wrapping_sub(self.start),
+            ))
+        } else {
+            Some((base, length))
+        }
     }
 }
 
@@ -281,7 +289,7 @@ impl Parts {
     /// iovec is read with it, so that the size is a constant, and counts as empty.
     #[inline(always)]
     pub(crate) fn few(&self) -> Option<FewParts> {
-        if self.layout != Layout::Native || self.count == 0 || self.count > FEW_PARTS as u64 {
+        if self.layout != layout::NATIVE || self.count == 0 || self.count > FEW_PARTS as u64 {
             return None;
         }
         memory::read_user(self.vector)
@@ -339,7 +347,7 @@ struct Gathering {
 pub(crate) fn gather(parts: Parts, skipped: u64, wanted: u32) -> (u32, u8) {
     let mut gathering = Gathering {
         parts,
-        skipped: parts.skipped + skipped,
+        skipped,
         wanted,
         gathered: 0,
         unreadable: false,

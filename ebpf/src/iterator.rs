@@ -13,7 +13,7 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::bpf_loop;
 
 use crate::{
-    buffer::{Layout, Parts, Source},
+    buffer::{Parts, Source, layout},
     globals::offset,
     memory::KernelPointer,
 };
@@ -105,8 +105,8 @@ fn start_of(entry: u64, offset: u64, advanced: u64) -> Option<Source> {
     backing.done.then_some(Source::Parts(Parts {
         vector: backing.entry,
         count: backing.parts,
-        layout: Layout::Kernel,
-        skipped: backing.start,
+        layout: layout::KERNEL,
+        start: backing.start,
     }))
 }
 
