@@ -191,7 +191,8 @@ pub enum RpcSystem {
 /// body (gRPC-Web, Connect streams) or the error in it (Connect).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RpcStatus {
-    /// Status code, by gRPC's numbers, those of Connect included. Any number that the wire has.
+    /// Status code, by gRPC's numbers, those of Connect included. Any number that the wire has; 0
+    /// also for a unary call of Connect that succeeded.
     Code(u32),
     /// Nothing: it was seen whole, and has none, or there is no end.
     Absent,

@@ -27,7 +27,7 @@ pub enum ParentSource {
     Connection,
     /// The thread that made the call was serving it.
     Thread,
-    /// No parent is known.
+    /// No parent is known. The attribute says `unknown` where a header that may name one is hidden.
     None,
 }
 
