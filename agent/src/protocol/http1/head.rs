@@ -3,14 +3,13 @@
 
 use std::borrow::Cow;
 
-use compact_str::CompactString;
 use memchr::{memchr, memrchr};
 
 use super::{
     body::Framing,
     message::{Answering, Invalid, ResponseHead},
 };
-use crate::protocol::http::{HeaderName, HttpVersion, RequestHead};
+use crate::protocol::http::{self, HeaderName, HttpVersion, RequestHead};
 
 /// Longest method that is believed. The longest registered one has 17 characters.
 const MAX_METHOD: usize = 64;
@@ -107,12 +106,12 @@ pub(super) fn request(bytes: &[u8]) -> Result<(RequestHead, Framing), Invalid> {
     let mut headers = Vec::new();
     let lengths = fields(rest, |name, value| {
         if headers.len() < MAX_KEPT {
-            headers.push((name, CompactString::from_utf8_lossy(value)));
+            headers.push((name, http::text(value)));
         }
     });
     let head = RequestHead {
-        method: Some(CompactString::from_utf8_lossy(method)),
-        target: Some(CompactString::from_utf8_lossy(target)),
+        method: Some(http::text(method)),
+        target: Some(http::text(target)),
         version,
         headers,
         hidden: false,

@@ -3,7 +3,10 @@
 
 use compact_str::CompactString;
 
-use crate::protocol::hpack::{self, Field};
+use crate::protocol::{
+    hpack::{self, Field},
+    http,
+};
 
 /// Fields that are kept of one block at most; a block that repeats them is not worth more.
 const MAX_KEPT: usize = 64;
@@ -172,8 +175,7 @@ impl HeaderBlock {
         self.is_behind_pseudo |= !name.starts_with(b":");
         match (FieldName::of(name), field.value) {
             (Some(name), Some(value)) if self.fields.len() < MAX_KEPT => {
-                self.fields
-                    .push((name, CompactString::from_utf8_lossy(value)));
+                self.fields.push((name, http::text(value)));
             }
             (Some(name), _) => self.unknown |= name.bit(),
             (None, _) => {}
