@@ -23,7 +23,7 @@ const TIME_OFFSET: usize = 8;
 
 /// The rings in use.
 pub struct Rings {
-    rings: Vec<RingBuf<MapData>>,
+    readers: Vec<RingBuf<MapData>>,
     /// Whether the agent sleeps, for the programs.
     asleep: Array<MapData, u32>,
     wake_ups: OwnedFd,
@@ -31,11 +31,11 @@ pub struct Rings {
 
 impl Rings {
     pub(super) fn new(
-        rings: Vec<RingBuf<MapData>>,
+        readers: Vec<RingBuf<MapData>>,
         asleep: Array<MapData, u32>,
     ) -> io::Result<Self> {
         let wake_ups = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        for ring in &rings {
+        for ring in &readers {
             // Edge-triggered: a ring that holds records is always ready; only a forced wake-up
             // is an edge.
             epoll::add(
@@ -46,7 +46,7 @@ impl Rings {
             )?;
         }
         Ok(Self {
-            rings,
+            readers,
             asleep,
             wake_ups,
         })
@@ -86,12 +86,12 @@ impl Rings {
     /// Gives every record that was written before `until` to `each`, over all rings in order of
     /// time. Later records stay where they are: another ring may still get an earlier one.
     pub fn drain(&mut self, until: KernelTime, mut each: impl FnMut(&[u8])) {
-        let mut heads: Vec<Option<u64>> = self.rings.iter_mut().map(head).collect();
+        let mut heads: Vec<Option<u64>> = self.readers.iter_mut().map(head).collect();
         while let Some((number, time)) = earliest(&heads) {
             if time > until.0 {
                 return;
             }
-            let ring = &mut self.rings[number];
+            let ring = &mut self.readers[number];
             if let Some(record) = ring.next() {
                 each(&record);
             }

@@ -1,8 +1,8 @@
 //! Values of enumerators, which kernels number anew now and then.
 #![forbid(unsafe_code)]
 
+use super::Btf;
 use super::format::{TYPE_LENGTH, Type, kind, u32_at};
-use super::{Btf, VISIT_LIMIT};
 
 /// Bytes of each enumerator: its name, and a value of 32 or 64 bits.
 const ENUMERATOR_LENGTH: usize = 8;
@@ -18,26 +18,26 @@ impl Btf {
             .named(enumeration, Type::is_enumeration)
             .filter_map(|number| self.enumerator_of(number, name));
         let first = values.next()?;
-        values
-            .all(|other| other == first)
-            .then_some(first)
-            .flatten()
+        let agreed = values.all(|other| other == first);
+        u32::try_from(first).ok().filter(|_| agreed)
     }
 
-    /// The enumerator's value in one enumeration: `None` where it does not have it, `Some(None)`
-    /// where the value does not fit.
-    fn enumerator_of(&self, number: u32, name: &str) -> Option<Option<u32>> {
+    fn enumerator_of(&self, number: u32, name: &str) -> Option<u64> {
         let found = self.type_by_number(number)?;
-        let length = if found.kind == kind::ENUM64 {
+        let wide = found.kind == kind::ENUM64;
+        let length = if wide {
             ENUMERATOR64_LENGTH
         } else {
             ENUMERATOR_LENGTH
         };
-        (0..found.count.min(VISIT_LIMIT as usize)).find_map(|index| {
+        let word = |at: usize| u32_at(&self.bytes, at).map(u64::from);
+        (0..found.count).find_map(|index| {
             let at = found.at + TYPE_LENGTH + length * index;
-            let is_this = self.is_named(u32_at(&self.bytes, at)?, name);
-            let fits = length == ENUMERATOR_LENGTH || u32_at(&self.bytes, at + 8)? == 0;
-            is_this.then(|| u32_at(&self.bytes, at + 4).filter(|_| fits))
+            if !self.is_named(u32_at(&self.bytes, at)?, name) {
+                return None;
+            }
+            let high = if wide { word(at + 8)? } else { 0 };
+            Some(high << 32 | word(at + 4)?)
         })
     }
 }
