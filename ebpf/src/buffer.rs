@@ -15,7 +15,7 @@ use aya_ebpf::{
 };
 use wirespan_ebpf::{
     TURN_BUDGET,
-    records::{TAIL, cause, direction},
+    records::{cause, direction},
     syscalls::kind,
 };
 
@@ -334,20 +334,17 @@ pub(crate) fn gather_few(parts: &FewParts, count: u64, wanted: u32, target: *mut
 /// What the loop over an iovec's parts works on.
 struct Gathering {
     parts: Parts,
-    /// Bytes that are passed over first.
-    skipped: u64,
     wanted: u32,
     gathered: u32,
     unreadable: bool,
 }
 
-/// Copies `wanted` bytes of an iovec, after `skipped` bytes, into this CPU's [`GATHER`]. Gives the
-/// number copied, and why it is not all.
+/// Copies `wanted` bytes of an iovec into this CPU's [`GATHER`]. Gives the number copied, and why it
+/// is not all.
 #[inline(always)]
-pub(crate) fn gather(parts: Parts, skipped: u64, wanted: u32) -> (u32, u8) {
+pub(crate) fn gather(parts: Parts, wanted: u32) -> (u32, u8) {
     let mut gathering = Gathering {
         parts,
-        skipped,
         wanted,
         gathered: 0,
         unreadable: false,
@@ -388,13 +385,6 @@ unsafe extern "C" fn gather_part(number: u64, context: *mut c_void) -> i64 {
         gathering.unreadable = true;
         return 1;
     };
-    if gathering.skipped >= length {
-        gathering.skipped -= length;
-        return 0;
-    }
-    let address = address + gathering.skipped;
-    let length = length - gathering.skipped;
-    gathering.skipped = 0;
     let left = u64::from(gathering.wanted - start);
     let length = if length < left { length } else { left } as u32;
     if length == 0 {
@@ -417,40 +407,4 @@ unsafe extern "C" fn gather_part(number: u64, context: *mut c_void) -> i64 {
     }
     gathering.gathered = start + length;
     0
-}
-
-/// The last bytes of a call that has moved `moved` bytes; `None` where they are out of reach.
-#[inline(always)]
-pub(crate) fn tail(source: Source, moved: u32) -> Option<(u32, [u8; TAIL])> {
-    let length = if moved < TAIL as u32 {
-        moved
-    } else {
-        TAIL as u32
-    };
-    let before = u64::from(moved - length);
-    match source {
-        Source::Piece(address) if length == TAIL as u32 => {
-            Some((length, memory::read_user(address + before)?))
-        }
-        Source::Piece(address) => {
-            let mut tail = [0; TAIL];
-            // The compiler knows that it is less than TAIL and would leave the mask out, which
-            // the verifier needs.
-            let length = black_box(length) & 7;
-            // SAFETY: `tail` has room for TAIL bytes, and `length` is less.
-            unsafe { memory::copy_user(tail.as_mut_ptr(), length, address) }
-                .then_some((length, tail))
-        }
-        Source::Parts(parts) => {
-            let (gathered, _) = gather(parts, before, length);
-            if gathered != length {
-                return None;
-            }
-            let gather = GATHER.get_ptr_mut(0)?;
-            // SAFETY: the map has the entry; only its address is taken.
-            let payload = unsafe { &raw const (*gather).payload };
-            // SAFETY: the payload is longer than a tail.
-            Some((length, unsafe { payload.cast::<[u8; TAIL]>().read() }))
-        }
-    }
 }

@@ -10,13 +10,18 @@
 
 mod buffer;
 mod capture;
+mod framed;
+mod framer;
 mod globals;
+mod heads;
 mod iterator;
 mod lifecycle;
+mod long;
 mod maps;
 mod memory;
 mod ring;
 mod socket;
+mod walk;
 
 use aya_ebpf::{
     EbpfContext as _,

@@ -8,7 +8,7 @@ use wirespan_ebpf::{
     MAX_RINGS, MAX_VERDICTS, TURN_BUDGET, records::DataRecord, stats::KernelStats,
 };
 
-use crate::socket::SocketState;
+use crate::{socket::SocketState, walk::Walk};
 
 /// Size that the object declares for a ring; the agent sets the real one.
 const RING_SIZE: usize = 4096;
@@ -69,3 +69,7 @@ pub(crate) struct Gather {
 /// Where this CPU gathers.
 #[btf_map]
 pub(crate) static GATHER: PerCpuArray<Gather, 1> = PerCpuArray::new();
+
+/// Where this CPU walks through frames.
+#[btf_map]
+pub(crate) static WALK: PerCpuArray<Walk, 1> = PerCpuArray::new();

@@ -74,8 +74,10 @@ pub mod cause {
     pub const IOVEC_LIMIT: u8 = 6;
     /// Which message of a `sendmmsg` or `recvmmsg` this was could not be told.
     pub const MESSAGE_UNKNOWN: u8 = 7;
+    /// More frames in one call than are walked.
+    pub const FRAME_LIMIT: u8 = 8;
     /// Number of causes.
-    pub const COUNT: usize = 8;
+    pub const COUNT: usize = 9;
 }
 
 /// Bits of [`DataRecord::flags`].
@@ -124,7 +126,8 @@ pub struct RecordHeader {
     pub time: u64,
 }
 
-/// One call that sent or received bytes, after it returned. `captured` bytes follow.
+/// One call that sent or received bytes, after it returned, or a part of one: the records of a call
+/// follow each other without a hole. `captured` bytes follow.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "user", derive(FromBytes, Immutable, KnownLayout))]
 #[repr(C)]
@@ -151,7 +154,7 @@ pub struct DataRecord {
     /// How often the direction has changed on this socket, from 1. Counted even when records are
     /// lost.
     pub turn: u32,
-    /// Bytes that the call moved.
+    /// Bytes that the call moved, or of a part its bytes.
     pub length: u32,
     /// Bytes that follow this header: the first of those moved.
     pub captured: u32,

@@ -330,7 +330,7 @@ mod tests {
             found["uncaptured_bytes"],
             json!({
                 "budget": 450, "sendfile": 100, "splice": 0, "io_uring": 0, "unknown_syscall": 0,
-                "unreadable": 0, "iovec_limit": 0, "message_unknown": 50,
+                "unreadable": 0, "iovec_limit": 0, "message_unknown": 50, "frame_limit": 0,
             })
         );
         let losses = found["losses"].as_object().unwrap();
