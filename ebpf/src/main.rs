@@ -61,8 +61,8 @@ fn sock_recv_length(ctx: BtfTracePointContext) {
 
 /// The second and third argument of the functions that send and receive.
 #[inline(always)]
-fn message(ctx: &FExitContext) -> Option<Message> {
-    Some(Message::new(ctx.arg(1), ctx.arg(2)))
+fn message(ctx: &FExitContext) -> Message {
+    Message::new(ctx.arg(1), ctx.arg(2))
 }
 
 /// `int tcp_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)`
@@ -70,7 +70,7 @@ fn message(ctx: &FExitContext) -> Option<Message> {
 fn tcp_sendmsg(ctx: FExitContext) {
     let Ok(moved) = ctx.ret() else { return };
     let sock = KernelPointer::new(ctx.arg(0));
-    capture::transferred(sock, direction::SEND, moved, 0, message(&ctx));
+    capture::transferred(sock, direction::SEND, moved, 0, Some(message(&ctx)));
 }
 
 /// `int tcp_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags, int *addr_len)`,
@@ -79,7 +79,13 @@ fn tcp_sendmsg(ctx: FExitContext) {
 fn tcp_recvmsg(ctx: FExitContext) {
     let Ok(moved) = ctx.ret() else { return };
     let sock = KernelPointer::new(ctx.arg(0));
-    capture::transferred(sock, direction::RECEIVE, moved, ctx.arg(3), message(&ctx));
+    capture::transferred(
+        sock,
+        direction::RECEIVE,
+        moved,
+        ctx.arg(3),
+        Some(message(&ctx)),
+    );
 }
 
 /// `int unix_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)`
@@ -87,7 +93,7 @@ fn tcp_recvmsg(ctx: FExitContext) {
 fn unix_stream_sendmsg(ctx: FExitContext) {
     let Ok(moved) = ctx.ret() else { return };
     let sock = socket::of_socket(KernelPointer::new(ctx.arg(0)));
-    capture::transferred(sock, direction::SEND, moved, 0, message(&ctx));
+    capture::transferred(sock, direction::SEND, moved, 0, Some(message(&ctx)));
 }
 
 /// `int unix_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t size, int flags)`
@@ -95,7 +101,13 @@ fn unix_stream_sendmsg(ctx: FExitContext) {
 fn unix_stream_recvmsg(ctx: FExitContext) {
     let Ok(moved) = ctx.ret() else { return };
     let sock = socket::of_socket(KernelPointer::new(ctx.arg(0)));
-    capture::transferred(sock, direction::RECEIVE, moved, ctx.arg(3), message(&ctx));
+    capture::transferred(
+        sock,
+        direction::RECEIVE,
+        moved,
+        ctx.arg(3),
+        Some(message(&ctx)),
+    );
 }
 
 /// `int tcp_sendpage(struct sock *sk, struct page *page, int offset, size_t size, int flags)`: what
