@@ -46,10 +46,24 @@ pub(crate) enum Source {
 
 /// An iovec.
 #[derive(Clone, Copy)]
+#[repr(C)]
 pub(crate) struct Parts {
     pub(crate) vector: u64,
     pub(crate) count: u64,
-    pub(crate) compat: bool,
+    /// See [`layout`].
+    pub(crate) layout: u64,
+    /// Where the bytes start in the first part.
+    pub(crate) start: u64,
+}
+
+/// How an iovec lies in memory.
+pub(crate) mod layout {
+    /// In the user's.
+    pub(crate) const NATIVE: u64 = 0;
+    /// In the user's, of 32-bit addresses.
+    pub(crate) const COMPAT: u64 = 1;
+    /// Copied into the kernel's.
+    pub(crate) const KERNEL: u64 = 2;
 }
 
 /// The user's registers during a system call.
@@ -111,6 +125,14 @@ pub(crate) fn locate(
     }
 }
 
+/// Whether this is a thread of `io_uring`, which makes the calls of others.
+#[inline(always)]
+pub(crate) fn in_worker() -> bool {
+    // SAFETY: the helper has no preconditions.
+    let task = KernelPointer::new(unsafe { bpf_get_current_task_btf() }.cast());
+    task.load::<u32>(offset!(task_flags)) & PF_IO_WORKER != 0
+}
+
 /// The system call that this task is inside of, and its class.
 #[inline(always)]
 fn running_call() -> Result<(Call, u8), u8> {
@@ -139,7 +161,12 @@ fn parts(vector: u64, count: u64, compat: bool) -> Source {
     Source::Parts(Parts {
         vector,
         count,
-        compat,
+        layout: if compat {
+            layout::COMPAT
+        } else {
+            layout::NATIVE
+        },
+        start: 0,
     })
 }
 
@@ -229,11 +256,22 @@ impl Parts {
     /// A part's address and length.
     #[inline(always)]
     pub(crate) fn part(&self, number: u64) -> Option<(u64, u64)> {
-        if self.compat {
-            let [base, length] = memory::read_user::<[u32; 2]>(self.vector + number * 8)?;
-            Some((u64::from(base), u64::from(length)))
+        let [base, length] = match self.layout {
+            layout::COMPAT => {
+                let [base, length] = memory::read_user::<[u32; 2]>(self.vector + number * 8)?;
+                [u64::from(base), u64::from(length)]
+            }
+            layout::KERNEL => {
+                KernelPointer::new((self.vector + number * 16) as *const c_void).read(0)
+            }
+            _ => memory::read_user(self.vector + number * 16)?,
+        };
+        if number == 0 {
+            Some((
+                base.wrapping_add(self.start),
+                length.wrapping_sub(self.start),
+            ))
         } else {
-            let [base, length] = memory::read_user::<[u64; 2]>(self.vector + number * 16)?;
             Some((base, length))
         }
     }
@@ -251,7 +289,7 @@ impl Parts {
     /// iovec is read with it, so that the size is a constant, and counts as empty.
     #[inline(always)]
     pub(crate) fn few(&self) -> Option<FewParts> {
-        if self.compat || self.count == 0 || self.count > FEW_PARTS as u64 {
+        if self.layout != layout::NATIVE || self.count == 0 || self.count > FEW_PARTS as u64 {
             return None;
         }
         memory::read_user(self.vector)

@@ -17,7 +17,9 @@ use crate::{
     buffer::{self, Source},
     framed,
     globals::{self, offset},
-    heads, lifecycle, long,
+    heads,
+    iterator::Message,
+    lifecycle, long,
     maps::{GATHER, VERDICTS},
     memory::{self, KernelPointer},
     ring::{self, Ring, Written},
@@ -38,9 +40,15 @@ const SNIFFED_TURNS: u32 = 16;
 const RECORDS_PER_VERDICT_CHECK: u32 = 16;
 
 /// A call on `sock` has returned `moved`: bytes sent or received, 0 at the end of the stream, or
-/// a negative error.
+/// a negative error. `message` is what it worked on, where the hook has that.
 #[inline(always)]
-pub(crate) fn transferred(sock: KernelPointer, way: u8, moved: i32, receive_flags: u32) {
+pub(crate) fn transferred(
+    sock: KernelPointer,
+    way: u8,
+    moved: i32,
+    receive_flags: u32,
+    message: Option<Message>,
+) {
     let thread = bpf_get_current_pid_tgid();
     let tgid = (thread >> 32) as u32;
     if tgid == globals::agent_tgid() || receive_flags & (MSG_PEEK | MSG_ERRQUEUE) != 0 {
@@ -80,6 +88,7 @@ pub(crate) fn transferred(sock: KernelPointer, way: u8, moved: i32, receive_flag
         tgid,
         tid: thread as u32,
         discarded: receive_flags & MSG_TRUNC != 0,
+        message,
     };
     record(state, &transfer);
 }
@@ -92,6 +101,7 @@ struct Transfer {
     tgid: u32,
     tid: u32,
     discarded: bool,
+    message: Option<Message>,
 }
 
 #[inline(always)]
@@ -246,7 +256,7 @@ fn copy(
     } else if transfer.discarded {
         Err(cause::UNREADABLE)
     } else {
-        buffer::locate(state, transfer.way, transfer.moved, transfer.tid)
+        locate(state, transfer, &mut data)
     };
     let written = match source {
         Err(why) => {
@@ -297,6 +307,24 @@ fn unwritten(state: &mut SocketState, transfer: &Transfer) {
         // Read after a reset, when the end was already told.
         lifecycle::abandon(state);
     }
+}
+
+/// Finds the bytes by the call's registers, else by the message that it worked on.
+#[inline(always)]
+fn locate(
+    state: &mut SocketState,
+    transfer: &Transfer,
+    data: &mut DataRecord,
+) -> Result<Source, u8> {
+    let why = match buffer::locate(state, transfer.way, transfer.moved, transfer.tid) {
+        Ok(source) => return Ok(source),
+        Err(why) => why,
+    };
+    let message = transfer.message.ok_or(why)?;
+    if buffer::in_worker() {
+        data.tid = 0;
+    }
+    message.locate(transfer.moved).ok_or(why)
 }
 
 #[inline(always)]

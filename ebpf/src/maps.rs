@@ -49,6 +49,10 @@ pub(crate) static VERDICTS: LruHashMap<u64, u8, { MAX_VERDICTS as usize }> = Lru
 #[btf_map]
 pub(crate) static STATS: PerCpuArray<KernelStats, 1> = PerCpuArray::new();
 
+/// Set to 1 by the agent when it goes to sleep; who wakes it sets it to 0.
+#[btf_map]
+pub(crate) static ASLEEP: Array<u32, 1> = Array::new();
+
 /// Set to 1 when all unix sockets that are older than the agent have been marked.
 #[btf_map]
 pub(crate) static UNIX_MARKED: Array<u32, 1> = Array::new();

@@ -49,6 +49,20 @@ pub struct KernelOffsets {
     pub unix_peer: u32,
     /// `unix_sock.addr`
     pub unix_address: u32,
+    /// `msghdr.msg_iter.iter_type`: the iterator over a call's bytes, of which nothing is required.
+    pub iterator_type: u32,
+    /// `msghdr.msg_iter.iov_offset`
+    pub iterator_offset: u32,
+    /// `msghdr.msg_iter.count`
+    pub iterator_count: u32,
+    /// `msghdr.msg_iter.ubuf`
+    pub iterator_buffer: u32,
+    /// `msghdr.msg_iter.__iov` (`iov` before 6.4)
+    pub iterator_vector: u32,
+    /// Value of `ITER_UBUF` (since 6.0); [`u32::MAX`] where there is none, or a member is missing.
+    pub iterator_is_buffer: u32,
+    /// Value of `ITER_IOVEC`; [`u32::MAX`] likewise.
+    pub iterator_is_vector: u32,
     /// `task_struct.flags`
     pub task_flags: u32,
     /// `task_struct.mm`

@@ -63,7 +63,8 @@ pub mod cause {
     pub const SENDFILE: u8 = 1;
     /// `splice`, `tee` or `vmsplice`: likewise.
     pub const SPLICE: u8 = 2;
-    /// The call was made by `io_uring`, whose buffers these hooks cannot find.
+    /// The call was made by `io_uring`. Only the trampolines can find its buffers, and not those
+    /// that were registered before.
     pub const IO_URING: u8 = 3;
     /// A system call that is not known to carry a user buffer.
     pub const UNKNOWN_SYSCALL: u8 = 4;
@@ -157,7 +158,7 @@ pub struct DataRecord {
     pub length: u32,
     /// Bytes that follow this header: the first of those moved.
     pub captured: u32,
-    /// Thread that made the call.
+    /// Thread that made the call; 0 where a thread of `io_uring` made it for any of the process's.
     pub tid: u32,
     /// Bytes of `tail` that are set.
     pub tail_length: u32,

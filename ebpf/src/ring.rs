@@ -17,7 +17,7 @@ use wirespan_ebpf::{TURN_BUDGET, records::DataRecord, stats::KernelStats};
 
 use crate::{
     globals,
-    maps::{Gather, RINGS, STATS},
+    maps::{ASLEEP, Gather, RINGS, STATS},
     memory,
 };
 
@@ -54,7 +54,7 @@ pub(crate) fn current(stats: &KernelStats) -> Option<Ring> {
     if stats.records.is_multiple_of(RECORDS_PER_FILL_CHECK) {
         // SAFETY: `map` is a ring buffer.
         let waiting = unsafe { bpf_ringbuf_query(map, u64::from(BPF_RB_AVAIL_DATA)) };
-        if waiting >= globals::wake_mark() {
+        if waiting >= globals::wake_mark() && take_sleep() {
             flags = u64::from(BPF_RB_FORCE_WAKEUP);
         }
     }
@@ -63,6 +63,18 @@ pub(crate) fn current(stats: &KernelStats) -> Option<Ring> {
         flags,
         last: 0,
     })
+}
+
+/// Whether the agent sleeps and is to be woken by this record. A wake-up of one that is awake
+/// costs an interrupt, which it does not notice.
+#[inline(always)]
+fn take_sleep() -> bool {
+    let Some(asleep) = ASLEEP.get_ptr_mut(0) else {
+        return false;
+    };
+    // SAFETY: the map has the entry; several CPUs may read 1 and wake the agent at once, which
+    // is harmless.
+    unsafe { asleep.replace(0) != 0 }
 }
 
 impl Ring {

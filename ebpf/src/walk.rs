@@ -75,7 +75,8 @@ pub(crate) struct Walk {
     /// The iovec, where there is one: `count` is not zero.
     vector: u64,
     pub(crate) count: u64,
-    compat: u64,
+    layout: u64,
+    start: u64,
     /// Its part that comes next.
     next: u64,
     /// The next byte in the user's memory, and how many are there.
@@ -131,7 +132,8 @@ impl Walk {
                 self.piece = 0;
                 self.vector = parts.vector;
                 self.count = parts.count;
-                self.compat = u64::from(parts.compat);
+                self.layout = parts.layout;
+                self.start = parts.start;
             }
         }
     }
@@ -317,7 +319,8 @@ pub(crate) fn next_part<const COPY: bool>(walk: &mut Walk) -> i64 {
     let parts = Parts {
         vector: walk.vector,
         count: walk.count,
-        compat: walk.compat != 0,
+        layout: walk.layout,
+        start: walk.start,
     };
     let number = walk.next;
     let part = if number < walk.count {
