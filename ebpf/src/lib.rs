@@ -15,7 +15,7 @@ pub mod text;
 pub mod verdict;
 
 /// Version of everything in this crate; the kernel object holds it in the global `ABI`.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// Stands in the kernel object, so that the agent can tell what it was built with before it loads
 /// anything.

@@ -144,8 +144,13 @@ fn sealed(numbers: [u32; 3]) -> [u8; HEADER] {
     bytes
 }
 
+/// Whether a checksum is the one of these bytes. No fuzzer finds checksums, so it is spared them.
+pub(super) fn matches(checksum: u32, bytes: &[u8]) -> bool {
+    cfg!(fuzzing) || checksum == hash(bytes)
+}
+
 fn opened(bytes: &[u8; HEADER]) -> Option<[u32; 3]> {
     let mut words = bytes.as_chunks().0.iter().copied().map(u32::from_le_bytes);
     let numbers = [words.next()?, words.next()?, words.next()?];
-    (words.next()? == hash(&bytes[..12])).then_some(numbers)
+    matches(words.next()?, &bytes[..12]).then_some(numbers)
 }

@@ -165,7 +165,7 @@ impl<R: Read> Chunks<R> {
             let offset = self.offset;
             return Err(ReadError::Cut { offset });
         }
-        if ChunkHeader::of(chunk.events.as_bytes(), header.number) != header {
+        if !format::matches(header.checksum, chunk.events.as_bytes()) {
             return damaged(Damage::Events);
         }
         self.number = self.number.wrapping_add(1);

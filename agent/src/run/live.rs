@@ -92,7 +92,7 @@ impl Live {
     }
 
     /// Sleeps until it is time for the next pass.
-    pub(super) fn wait(&self) -> anyhow::Result<()> {
+    pub(super) fn wait(&mut self) -> anyhow::Result<()> {
         self.rings.wait().context("cannot wait for records")
     }
 
