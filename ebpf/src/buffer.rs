@@ -146,7 +146,12 @@ fn running_call() -> Result<(Call, u8), u8> {
     let registers = KernelPointer::new(unsafe { bpf_task_pt_regs(current) } as *const c_void);
     // On its way back to the user a task runs what io_uring queued; its registers then hold the
     // arguments of a call that is over.
-    if registers.load::<i64>(offset!(regs_return)) != -ENOSYS {
+    let running = if offset!(regs_original) == u32::MAX {
+        -ENOSYS
+    } else {
+        registers.load::<i64>(offset!(regs_original))
+    };
+    if registers.load::<i64>(offset!(regs_return)) != running {
         return Err(cause::IO_URING);
     }
     let compat = offset!(task_compat_status) != u32::MAX

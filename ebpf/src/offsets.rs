@@ -99,8 +99,12 @@ pub struct KernelOffsets {
     pub dentry_name: u32,
     /// The user's registers in `pt_regs`: system call number.
     pub regs_syscall: u32,
-    /// The user's registers: return value (`-ENOSYS` on x86 while the call runs).
+    /// The user's registers: return value. While a call runs it is `-ENOSYS` on x86, and the
+    /// first argument, as in `regs_original`, on arm64.
     pub regs_return: u32,
+    /// The user's registers: first argument, which the return value does not replace;
+    /// [`u32::MAX`] on x86.
+    pub regs_original: u32,
     /// The user's registers: arguments 1 to 5 of a native call.
     pub regs_argument: [u32; 5],
     /// The user's registers: arguments 1 to 3 of a 32-bit call.

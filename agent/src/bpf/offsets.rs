@@ -190,6 +190,7 @@ fn registers(find: &mut Resolver<'_>, to: &mut KernelOffsets) {
     to.task_compat_status = find.offset("task_struct.thread_info.status", 4);
     to.regs_syscall = find.offset("pt_regs.orig_ax", 8);
     to.regs_return = find.offset("pt_regs.ax", 8);
+    to.regs_original = u32::MAX;
     to.regs_argument = [
         "pt_regs.di",
         "pt_regs.si",
@@ -213,6 +214,7 @@ fn registers(find: &mut Resolver<'_>, to: &mut KernelOffsets) {
     to.task_compat_status = u32::MAX;
     to.regs_syscall = find.offset("pt_regs.syscallno", 4);
     to.regs_return = at(0);
+    to.regs_original = find.offset("pt_regs.orig_x0", 8);
     to.regs_argument = [at(0), at(1), at(2), at(3), at(4)];
     to.regs_argument_compat = [at(0), at(1), at(2)];
 }
