@@ -27,7 +27,7 @@ const INPUT_LIMIT: &str = "-timeout=5";
 /// Memory of a target, in MB, likewise.
 const MEMORY_LIMIT: &str = "-rss_limit_mb=1024";
 /// Longest input that is tried, in bytes.
-const LENGTH_LIMIT: &str = "-max_len=8192";
+const LENGTH_LIMIT: &str = "-max_len=32768";
 
 /// What rustc needs to tell libFuzzer where an input leads; all of it stable.
 const COVERAGE: &str = "--cfg fuzzing \
