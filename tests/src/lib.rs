@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod artifacts;
+pub mod calls;
 pub mod check;
 pub mod client;
 pub mod collector;

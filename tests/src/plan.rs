@@ -39,6 +39,8 @@ pub struct Answer {
 pub struct Plan {
     /// All of them.
     pub requests: Vec<Request>,
+    /// Clients that can are to share one connection of HTTP/2 between all "connections".
+    pub one_connection: bool,
 }
 
 /// What a service understands beyond `Content-Length` bodies.
@@ -100,6 +102,35 @@ impl Plan {
             request.target = format!("{target}&client={tag}");
         }
         self
+    }
+
+    /// The same plan over HTTP/2, which has no chunks: every size is exact.
+    #[must_use]
+    pub fn over_http2(mut self) -> Self {
+        for request in &mut self.requests {
+            request.chunked = false;
+            request.answer.chunked = false;
+        }
+        self
+    }
+
+    /// Downloads of each size, and uploads where the service takes them, as streams of one
+    /// connection, `count` of them at the same time.
+    #[must_use]
+    pub fn streams(count: usize, sizes: &[u64], uploads: bool) -> Self {
+        let mut plan = Self {
+            one_connection: true,
+            ..Self::default()
+        };
+        for stream in 0..count {
+            for &size in sizes {
+                plan.add(stream, "GET", &format!("/bytes/{size}"), None, ok(size));
+                if uploads {
+                    plan.add_echo(stream, "POST", size);
+                }
+            }
+        }
+        plan
     }
 
     /// Every kind of request that a service of this dialect understands, over 20 connections.
