@@ -22,6 +22,9 @@ Environment:
   OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS
                         Comma-separated request methods that are reported by name, in place of
                         the standard ones; any other is reported as _OTHER
+  OTEL_SEMCONV_STABILITY_OPT_IN
+                        With rpc/dup in this comma-separated list, remote procedure calls have
+                        their attributes of semantic conventions 1.37 too (rpc.system, ...)
   OTEL_LOG_LEVEL        As --log-level, which wins
   NO_COLOR              No colours, if not empty
 

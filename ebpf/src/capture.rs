@@ -7,6 +7,7 @@ use wirespan_ebpf::{
     TURN_BUDGET,
     records::{DataRecord, TAIL, cause, data_flags, direction, family, kind},
     stats::KernelStats,
+    verdict::Verdict,
 };
 
 use crate::{
@@ -208,12 +209,15 @@ fn is_ignored_by_now(state: &mut SocketState, turned: bool, sequence: u32) -> bo
     if !young && !sequence.is_multiple_of(RECORDS_PER_VERDICT_CHECK) {
         return false;
     }
-    // SAFETY: the value is not dereferenced.
-    if unsafe { VERDICTS.get(state.cookie) }.is_none() {
+    // SAFETY: only the agent writes the value, before the socket can find it.
+    let Some(&verdict) = (unsafe { VERDICTS.get(state.cookie) }) else {
+        return false;
+    };
+    let _ = VERDICTS.remove(state.cookie);
+    if verdict != Verdict::Ignore as u8 {
         return false;
     }
     state.flags |= flags::IGNORED;
-    let _ = VERDICTS.remove(state.cookie);
     true
 }
 

@@ -10,9 +10,10 @@ pub mod offsets;
 pub mod records;
 pub mod stats;
 pub mod syscalls;
+pub mod verdict;
 
 /// Version of everything in this crate; the kernel object holds it in the global `ABI`.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// Stands in the kernel object, so that the agent can tell what it was built with before it loads
 /// anything.

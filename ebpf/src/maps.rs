@@ -40,7 +40,8 @@ pub(crate) static RING_6: Ring = RingBuf::new();
 #[btf_map]
 pub(crate) static RING_7: Ring = RingBuf::new();
 
-/// Sockets that the agent wants ignored, by cookie; a socket takes its verdict out of here.
+/// What the agent says of a socket ([`wirespan_ebpf::verdict::Verdict`]), by cookie; the socket
+/// takes it out of here.
 #[btf_map]
 pub(crate) static VERDICTS: LruHashMap<u64, u8, { MAX_VERDICTS as usize }> = LruHashMap::new();
 

@@ -11,7 +11,9 @@ use aya::{
         tp_btf::BtfTracePointLink,
     },
 };
-use wirespan_ebpf::{MAX_RINGS, offsets::KernelOffsets, stats::KernelStats, syscalls::TABLE_SIZE};
+use wirespan_ebpf::{
+    MAX_RINGS, offsets::KernelOffsets, stats::KernelStats, syscalls::TABLE_SIZE, verdict::Verdict,
+};
 
 use super::{
     object::{self, ObjectError},
@@ -255,13 +257,13 @@ impl Kernel {
         Ok(())
     }
 
-    /// Has the kernel ignore a socket from now on.
+    /// Tells the kernel what a socket carries; it acts on it at one of the socket's next calls.
     ///
     /// # Errors
     ///
     /// That of the map.
-    pub fn ignore(&mut self, connection: u64) -> Result<(), LoadError> {
-        Ok(self.verdicts.insert(connection, 1, 0)?)
+    pub fn tell(&mut self, connection: u64, verdict: Verdict) -> Result<(), LoadError> {
+        Ok(self.verdicts.insert(connection, verdict as u8, 0)?)
     }
 
     /// Writes what the kernel programs logged since the last call to the agent's log.

@@ -23,6 +23,9 @@ pub use filters::Filters;
 pub const LOG_LEVEL: &str = "OTEL_LOG_LEVEL";
 /// Replaces the request methods that are reported by name.
 pub const KNOWN_METHODS: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
+/// Which generation of the semantic conventions is followed (OpenTelemetry semantic conventions,
+/// "RPC stability migration").
+pub const STABILITY: &str = "OTEL_SEMCONV_STABILITY_OPT_IN";
 /// Either makes `otlp` the default exporter where standard output is not a terminal.
 pub const ENDPOINTS: [&str; 2] = [
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
@@ -78,6 +81,8 @@ pub struct Config {
     pub filters: Filters,
     /// Request methods that are reported by name, case-sensitive; `None` means the standard ones.
     pub known_methods: Option<Vec<String>>,
+    /// Whether remote procedure calls have the attributes of semantic conventions 1.37 too.
+    pub former_rpc_names: bool,
     /// What of the environment was ignored: for the log, once there is one.
     pub warnings: Vec<ConfigWarning>,
 }
@@ -115,6 +120,7 @@ impl Config {
             log_level: args.log_level.or(from_environment).unwrap_or_default(),
             filters: Filters::new(args.filters),
             known_methods: variable(KNOWN_METHODS).map(|list| methods(&list)),
+            former_rpc_names: variable(STABILITY).is_some_and(|list| has_former_rpc_names(&list)),
             warnings,
         })
     }
@@ -140,6 +146,14 @@ fn exporters(
         return Err(ConfigError::StandardOutputTwice);
     }
     Ok(exporters)
+}
+
+/// Categories may be those of any instrumentation in the environment, so unknown ones are no
+/// mistake. Of `rpc` and `rpc/dup` the latter wins; without either, there is nothing older that
+/// this agent ever emitted.
+fn has_former_rpc_names(list: &str) -> bool {
+    list.split(',')
+        .any(|category| category.trim().eq_ignore_ascii_case("rpc/dup"))
 }
 
 fn methods(list: &str) -> Vec<String> {

@@ -117,6 +117,21 @@ fn known_methods_replace_the_standard_ones() {
     );
 }
 
+#[test]
+fn former_names_of_calls_are_asked_for() {
+    let of = |value| resolve("", &[(STABILITY, value)]).unwrap();
+    for (value, expected) in [
+        ("", false),
+        ("rpc", false),
+        ("http/dup,database", false),
+        ("rpc/dup", true),
+        ("http, RPC/dup ,rpc", true),
+    ] {
+        assert_eq!(of(value).former_rpc_names, expected, "{value}");
+        assert!(of(value).warnings.is_empty(), "{value}");
+    }
+}
+
 fn filters(line: &str) -> Filters {
     resolve(line, &[]).unwrap().filters
 }

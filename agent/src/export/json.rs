@@ -64,9 +64,14 @@ fn encode_span(out: &mut Vec<u8>, span: &Span) {
         attribute(out, key, value);
     });
     out.extend_from_slice(match span.status {
-        Status::Unset => b",\"status\":{}}".as_slice(),
-        Status::Error => b",\"status\":{\"code\":2}}",
+        Status::Unset => b",\"status\":{".as_slice(),
+        Status::Error => b",\"status\":{\"code\":2",
     });
+    if span.status == Status::Error && !span.status_message.is_empty() {
+        out.extend_from_slice(b",\"message\":");
+        string(out, &span.status_message);
+    }
+    out.extend_from_slice(b"}}");
 }
 
 fn attribute(out: &mut Vec<u8>, key: &str, value: &Value) {
@@ -88,6 +93,11 @@ fn any_value(out: &mut Vec<u8>, value: &Value) {
             out.extend_from_slice(b"{\"intValue\":\"");
             number(out, *value);
             out.extend_from_slice(b"\"}");
+        }
+        Value::Double(value) => {
+            out.extend_from_slice(b"{\"doubleValue\":");
+            double(out, *value);
+            out.push(b'}');
         }
         Value::List(values) => {
             out.extend_from_slice(b"{\"arrayValue\":{\"values\":");
@@ -132,6 +142,11 @@ fn string(out: &mut Vec<u8>, text: &str) {
 }
 
 fn number(out: &mut Vec<u8>, value: i64) {
+    let written = serde_json::to_writer(out, &value);
+    debug_assert!(written.is_ok(), "writing to memory cannot fail");
+}
+
+fn double(out: &mut Vec<u8>, value: f64) {
     let written = serde_json::to_writer(out, &value);
     debug_assert!(written.is_ok(), "writing to memory cannot fail");
 }

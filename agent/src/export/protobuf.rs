@@ -55,7 +55,10 @@ fn encode_span(span: &Span, out: &mut Vec<u8>) {
         attribute(out, 9, key, value);
     }
     if span.status == Status::Error {
-        message(out, 15, Width::Small, |out| varint(out, 3, 2));
+        message(out, 15, Width::Small, |out| {
+            string(out, 2, &span.status_message);
+            varint(out, 3, 2);
+        });
     }
     encoding::encode_key(16, WireType::ThirtyTwoBit, out);
     out.extend_from_slice(&flags(span).to_le_bytes());
@@ -74,6 +77,7 @@ fn any_value(value: &Value, out: &mut Vec<u8>) {
         Value::Str(text) => bytes(out, 1, text.as_bytes()),
         Value::Bool(value) => varint(out, 2, u64::from(*value)),
         Value::Int(value) => varint(out, 3, value.cast_unsigned()),
+        Value::Double(value) => fixed64(out, 4, value.to_bits()),
         Value::List(values) => message(out, 5, Width::Small, |out| {
             for text in values {
                 message(out, 1, Width::Small, |out| bytes(out, 1, text.as_bytes()));

@@ -38,6 +38,7 @@ pub(super) fn span(number: u64, resource: &Arc<Resource>) -> Arc<Span> {
         } else {
             Status::Unset
         },
+        status_message: "why \"".into(),
         attributes: vec![
             ("http.request.method", "GET".into()),
             ("url.path", Value::Str("/a".repeat(150).into())),
@@ -46,6 +47,7 @@ pub(super) fn span(number: u64, resource: &Arc<Resource>) -> Arc<Span> {
             ("zero", 0_i64.into()),
             ("empty", "".into()),
             ("flag", false.into()),
+            ("seconds", 0.25.into()),
             ("list", Value::List(vec!["x".into(), "".into()])),
         ],
         resource: Arc::clone(resource),

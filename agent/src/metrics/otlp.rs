@@ -164,6 +164,7 @@ fn convert(value: &Value) -> opentelemetry::Value {
     match value {
         Value::Str(text) => text.to_string().into(),
         Value::Int(number) => (*number).into(),
+        Value::Double(number) => (*number).into(),
         Value::Bool(flag) => (*flag).into(),
         Value::List(texts) => {
             let texts = texts.iter().map(|text| text.to_string().into()).collect();

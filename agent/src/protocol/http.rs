@@ -62,8 +62,8 @@ pub struct RequestHead {
     pub version: HttpVersion,
     /// The headers that someone needs, see [`HeaderName`].
     pub headers: Vec<(HeaderName, CompactString)>,
-    /// Headers were said by references to something that was never seen: any that is not here may
-    /// have been among them.
+    /// Headers were said by references to something that was never seen, or were not captured: any
+    /// that is not here may have been among them.
     pub hidden: bool,
 }
 

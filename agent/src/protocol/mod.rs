@@ -2,5 +2,9 @@
 //! eBPF and no connections.
 #![forbid(unsafe_code)]
 
+pub mod grpc;
+pub mod hpack;
 pub mod http;
 pub mod http1;
+pub mod http2;
+pub mod websocket;

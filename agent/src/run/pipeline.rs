@@ -14,7 +14,7 @@ use crate::{
         log::LossLog,
     },
     span::{
-        http::HttpConventions,
+        describe::Conventions,
         model::{Resource, Span},
     },
     stream::{
@@ -92,8 +92,8 @@ impl Pipeline {
         self.observe();
         self.tracer.settle(now, &self.clock, &mut self.spans);
         self.offer(exporters);
-        for connection in self.streams.take_verdicts() {
-            if kernel.ignore(connection).is_err() {
+        for (connection, verdict) in self.streams.take_verdicts() {
+            if kernel.tell(connection, verdict).is_err() {
                 self.counters.lose(Loss::VerdictFailed, 1);
             }
         }
@@ -166,12 +166,15 @@ impl Pipeline {
 }
 
 fn tracer_config(config: &Config) -> TracerConfig {
-    let http = config.known_methods.as_deref().map_or_else(
-        HttpConventions::default,
-        HttpConventions::with_known_methods,
-    );
+    let mut conventions = Conventions::default();
+    if let Some(methods) = &config.known_methods {
+        conventions = conventions.with_known_methods(methods);
+    }
+    if config.former_rpc_names {
+        conventions = conventions.with_former_rpc_names();
+    }
     TracerConfig {
-        http,
+        conventions,
         ..TracerConfig::default()
     }
 }

@@ -2,7 +2,16 @@
 //! Knows no OTLP, no IO.
 #![forbid(unsafe_code)]
 
-pub mod http;
+mod attributes;
+pub mod describe;
+mod errors;
+mod http;
 pub mod ids;
 pub mod model;
+mod rpc;
+#[cfg(test)]
+mod testing;
 pub mod w3c;
+mod websocket;
+
+pub use attributes::VALUE_LIMIT;

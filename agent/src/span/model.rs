@@ -47,6 +47,8 @@ pub enum Value {
     Str(CompactString),
     /// A signed integer.
     Int(i64),
+    /// A floating-point number, finite.
+    Double(f64),
     /// A boolean.
     Bool(bool),
     /// A list of strings.
@@ -68,6 +70,12 @@ impl From<CompactString> for Value {
 impl From<i64> for Value {
     fn from(value: i64) -> Self {
         Self::Int(value)
+    }
+}
+
+impl From<f64> for Value {
+    fn from(value: f64) -> Self {
+        Self::Double(value)
     }
 }
 
@@ -113,6 +121,8 @@ pub struct Span {
     pub end: u64,
     /// Status.
     pub status: Status,
+    /// What the wire says about the error beyond its code, empty if nothing.
+    pub status_message: CompactString,
     /// Attributes, keys unique.
     pub attributes: Vec<Attribute>,
     /// Who made it.

@@ -67,8 +67,8 @@ pub enum ExchangeError {
     AgentStopped,
     /// The HTTP/2 stream was reset (RFC 9113 section 6.4).
     StreamReset {
-        /// Error code (RFC 9113 section 7).
-        code: u32,
+        /// Error code (RFC 9113 section 7); `None` where it was not captured.
+        code: Option<u32>,
         /// Who reset it.
         by: Role,
     },
@@ -126,10 +126,10 @@ pub struct Finished {
     pub response: Option<Response>,
     /// Bytes of the request's body on the wire after the head (chunk framing included; HTTP/2 and
     /// WebSocket: content of frames, without their framing), true even where they were not
-    /// captured.
-    pub request_body: u64,
+    /// captured; `None` when records were lost that may have held some of them.
+    pub request_body: Option<u64>,
     /// Bytes of the response's body, likewise.
-    pub response_body: u64,
+    pub response_body: Option<u64>,
     /// When the last byte of the response was sent (server) or received (client); the time of
     /// the error when there is one.
     pub ended: KernelTime,
@@ -164,16 +164,41 @@ pub enum Session {
 }
 
 /// How a remote procedure call went.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rpc {
-    /// Status code of gRPC; `None` when none was seen.
-    pub status: Option<u32>,
+    /// What kind of call it is.
+    pub system: RpcSystem,
+    /// How it ended.
+    pub status: RpcStatus,
     /// Message that goes with an error, percent-decoded.
     pub message: Option<CompactString>,
     /// Messages from client to server; `None` where they could not be counted.
     pub request_messages: Option<u64>,
     /// Messages from server to client; `None` where they could not be counted.
     pub response_messages: Option<u64>,
+}
+
+/// Kind of a remote procedure call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RpcSystem {
+    /// gRPC, over HTTP/2 or as gRPC-Web.
+    Grpc,
+    /// The Connect protocol.
+    Connect,
+}
+
+/// What the end of a call's response says of its success: trailers (gRPC), the last frame of the
+/// body (gRPC-Web, Connect streams) or the error in it (Connect).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RpcStatus {
+    /// Status code, by gRPC's numbers, those of Connect included. Any number that the wire has; 0
+    /// also for a unary call of Connect that succeeded.
+    Code(u32),
+    /// Nothing: it was seen whole, and has none, or there is no end.
+    Absent,
+    /// It is where nothing was captured, or was said by a reference to something that was never
+    /// seen (HPACK).
+    Hidden,
 }
 
 /// What went over a WebSocket.

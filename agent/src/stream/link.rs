@@ -1,7 +1,10 @@
 //! What every connection has, whatever it speaks: who it is, where each direction stands, and
 //! whether records are missing. Knows nothing of what the bytes say.
 
-use wirespan_ebpf::records::{DataRecord, OpenRecord, TAIL, data_flags, direction};
+use wirespan_ebpf::{
+    records::{DataRecord, OpenRecord, TAIL, data_flags, direction},
+    verdict::Verdict,
+};
 
 use super::{
     exchange::{Activity, ExchangeId, Role},
@@ -99,6 +102,8 @@ pub(super) struct Link {
     /// Process that used it last.
     pub(super) tgid: u32,
     pub(super) last: KernelTime,
+    /// What the kernel shall know of it, until that is told.
+    pub(super) verdict: Option<Verdict>,
 }
 
 impl Link {
@@ -112,6 +117,7 @@ impl Link {
             unresolved: false,
             tgid: 0,
             last: KernelTime::default(),
+            verdict: None,
         }
     }
 

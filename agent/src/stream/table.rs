@@ -4,7 +4,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use hashbrown::{HashMap, HashSet, hash_map::Entry};
-use wirespan_ebpf::records::close_how;
+use wirespan_ebpf::{records::close_how, verdict::Verdict};
 
 use super::{
     exchange::{Activity, Addresses},
@@ -72,7 +72,7 @@ pub struct Streams {
     unix: HashMap<u64, u64>,
     /// When an ignored connection was last heard of.
     ignored: HashMap<u64, KernelTime>,
-    verdicts: Vec<u64>,
+    verdicts: Vec<(u64, Verdict)>,
     /// Connections that have ended, with the pass in which they did.
     ended: VecDeque<(u64, u64)>,
     ended_set: HashSet<u64>,
@@ -157,8 +157,8 @@ impl Streams {
         self.exited.push_back((self.pass, tgid, time));
     }
 
-    /// Connections that the kernel shall no longer report, since the last call.
-    pub fn take_verdicts(&mut self) -> Vec<u64> {
+    /// What the kernel shall know of connections, since the last call.
+    pub fn take_verdicts(&mut self) -> Vec<(u64, Verdict)> {
         std::mem::take(&mut self.verdicts)
     }
 
@@ -257,6 +257,9 @@ impl Streams {
         let Some(slot) = self.slots.get_mut(&id) else {
             return;
         };
+        if let Some(verdict) = slot.conn.link_mut().verdict.take() {
+            self.verdicts.push((id, verdict));
+        }
         if slot.conn.is_waiting() && !slot.is_watched {
             slot.is_watched = true;
             self.watched.push(id);
@@ -293,7 +296,7 @@ impl Streams {
         }
         slot.conn.link_mut().identity.leave(out);
         if fate == Fate::Ignore {
-            self.verdicts.push(id);
+            self.verdicts.push((id, Verdict::Ignore));
             if self.ignored.len() < self.limits.ignored {
                 self.ignored.insert(id, self.now);
             }

@@ -23,8 +23,8 @@ pub(super) struct Thread {
 #[derive(Debug)]
 pub(super) struct Served {
     pub(super) id: ExchangeId,
-    /// The socket.
-    pub(super) connection: u64,
+    /// Requests of one line wait for each other: those of a connection that is not multiplexed.
+    pub(super) line: u64,
     /// When its request's head was whole; nothing can be done for it before.
     pub(super) from: KernelTime,
     /// When its response was sent; `None` while it is open.
@@ -51,9 +51,8 @@ impl Served {
 /// What one thread serves and has served a moment ago, in the order of [`Served::key`].
 ///
 /// A busy thread has some thousand entries, so nothing here goes through all of them. It need not:
-/// of those that were checked and not lost, no two of different connections overlap (else the
-/// process would be an event loop), and those of one connection end in the order in which they
-/// began. Whoever goes back in time can therefore stop at the first that was over.
+/// of those that were checked and not lost, no two of different lines overlap (else the process
+/// would be an event loop), and those of one line end in the order in which they began. Whoever goes back in time can therefore stop at the first that was over.
 #[derive(Debug, Default)]
 struct History {
     served: VecDeque<Served>,
@@ -80,14 +79,14 @@ impl History {
         }
     }
 
-    /// Whether an exchange of another connection was open at the same time as this one, which
+    /// Whether an exchange of another line was open at the same time as this one, which
     /// is checked.
     fn overlaps(&self, at: usize) -> bool {
         let overlap = |first: &Served, second: &Served| {
             second.checked
                 && !first.lost
                 && !second.lost
-                && first.connection != second.connection
+                && first.line != second.line
                 && first.until.is_none_or(|until| until > second.from)
         };
         let this = &self.served[at];
@@ -169,8 +168,8 @@ impl Carriers {
     }
 
     /// All records of the time before the exchange are read: whatever has no end yet was open at
-    /// its beginning. Two exchanges of different connections at once make an event loop. (Those of
-    /// one connection are pipelined, and wait for each other.)
+    /// its beginning. Two exchanges of different lines at once make an event loop. (Those of one
+    /// line are pipelined, and wait for each other.)
     pub(super) fn check(&mut self, thread: Thread, key: Key) {
         if let Some(list) = self.threads.get_mut(&thread)
             && let Some(at) = list.position(key)

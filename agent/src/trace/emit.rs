@@ -3,10 +3,7 @@
 use super::{Tracer, exchange::ParentSource, timers::Wait};
 use crate::{
     metrics::counters::Flow,
-    span::{
-        http::describe,
-        model::{Kind, Parent, Span},
-    },
+    span::model::{Kind, Parent, Span},
     stream::exchange::{ExchangeId, Role},
 };
 
@@ -49,10 +46,16 @@ impl Tracer {
             Role::Server => (Kind::Server, Flow::ServerSpans),
         };
         let (start, end) = (exchange.begun(), exchange.over());
-        let mut description = describe(&self.config.http, &held.opened, &finished);
+        let mut description = self.describer.describe(&held.opened, &finished);
+        // A header may name a parent where none was seen: then there may be one, or not.
+        let is_hidden = exchange.context.is_none() && held.opened.request.hidden;
+        let source = match identity.source {
+            ParentSource::None if is_hidden => "unknown",
+            source => source.name(),
+        };
         description
             .attributes
-            .push(("wirespan.parent.source", identity.source.name().into()));
+            .push(("wirespan.parent.source", source.into()));
         out.push(Span {
             trace_id: identity.trace_id,
             span_id: identity.span_id,
@@ -64,6 +67,7 @@ impl Tracer {
             start: identity.offset.to_unix(start),
             end: identity.offset.to_unix(end),
             status: description.status,
+            status_message: description.status_message,
             attributes: description.attributes,
             resource: held.resource,
         });

@@ -11,7 +11,7 @@ use crate::{
         model::{Parent, Resource, SpanId, TraceId},
         w3c::TraceContext,
     },
-    stream::exchange::{Connection, ExchangeId, Finished, Opened, Role},
+    stream::exchange::{Connection, ExchangeId, Finished, HttpVersion, Opened, Role},
 };
 
 /// Nanoseconds for which a sender may be kept from its hook: its peer runs first, on the same CPU,
@@ -27,7 +27,7 @@ pub enum ParentSource {
     Connection,
     /// The thread that made the call was serving it.
     Thread,
-    /// No parent is known.
+    /// No parent is known. The attribute says `unknown` where a header that may name one is hidden.
     None,
 }
 
@@ -70,6 +70,10 @@ pub(super) struct Held {
 }
 
 /// An exchange.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are independent of each other"
+)]
 #[derive(Debug)]
 pub(super) struct Exchange {
     pub(super) connection: Arc<Connection>,
@@ -91,6 +95,8 @@ pub(super) struct Exchange {
     pub(super) identity: Option<Identity>,
     /// Exchanges that wait for its identity.
     pub(super) waiters: Vec<ExchangeId>,
+    /// Its connection carries other exchanges at the same time.
+    pub(super) multiplexed: bool,
     /// Nothing that could bound its times is still to come.
     pub(super) settled: bool,
     /// Taken when it becomes a span.
@@ -121,6 +127,7 @@ impl Exchange {
             identity: None,
             waiters: Vec::new(),
             settled: false,
+            multiplexed: opened.request.version == HttpVersion::Http2,
             held: Some(Held {
                 opened,
                 resource,
@@ -131,6 +138,16 @@ impl Exchange {
 
     pub(super) fn role(&self) -> Role {
         self.connection.role
+    }
+
+    /// What it waits in for the exchanges before it: its connection, or, where that carries any
+    /// number of exchanges at a time, nothing that others wait in, too.
+    pub(super) fn line(&self, id: ExchangeId) -> u64 {
+        if self.multiplexed {
+            !id.0
+        } else {
+            self.connection.id
+        }
     }
 
     /// When it began: what the other end received by then was sent by then.

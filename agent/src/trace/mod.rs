@@ -38,7 +38,7 @@ use crate::{
     clock::{KernelTime, WallClock, WallOffset},
     metrics::counters::{Counters, Flow, Loss},
     span::{
-        http::HttpConventions,
+        describe::{Conventions, Describer},
         ids::{IdGenerator, SeedError},
         model::{Resource, Span},
         w3c,
@@ -51,8 +51,8 @@ pub use self::exchange::ParentSource;
 /// Limits of a [`Tracer`].
 #[derive(Clone, Debug)]
 pub struct TracerConfig {
-    /// Conventions for HTTP spans.
-    pub http: HttpConventions,
+    /// Conventions for spans.
+    pub conventions: Conventions,
     /// The longest time for which an identity stays undecided.
     pub settle_limit: Duration,
     /// Ended exchanges that are held at most. Of more, the oldest become spans with what is known.
@@ -64,7 +64,7 @@ pub struct TracerConfig {
 impl Default for TracerConfig {
     fn default() -> Self {
         Self {
-            http: HttpConventions::default(),
+            conventions: Conventions::default(),
             settle_limit: Duration::from_secs(1),
             max_held: 32_768,
             max_open: 65_536,
@@ -77,6 +77,7 @@ impl Default for TracerConfig {
 pub struct Tracer {
     config: TracerConfig,
     counters: Arc<Counters>,
+    describer: Describer,
     ids: IdGenerator,
     timers: Timers,
     ends: Ends,
@@ -106,6 +107,7 @@ impl Tracer {
     pub fn new(config: TracerConfig, counters: Arc<Counters>) -> Result<Self, SeedError> {
         let limit = u64::try_from(config.settle_limit.as_nanos()).unwrap_or(u64::MAX / 64);
         Ok(Self {
+            describer: Describer::new(config.conventions.clone()),
             config,
             counters,
             ids: IdGenerator::new()?,
@@ -223,7 +225,7 @@ impl Tracer {
                 exchange.thread,
                 Served {
                     id,
-                    connection: exchange.connection.id,
+                    line: exchange.line(id),
                     from: exchange.head_ended,
                     until: None,
                     lost: false,

@@ -75,8 +75,8 @@ fn finished(id: u64, at: u64) -> Finished {
     Finished {
         id: ExchangeId(id),
         response: Some(Response { status: Some(200) }),
-        request_body: 0,
-        response_body: 0,
+        request_body: Some(0),
+        response_body: Some(0),
         ended: KernelTime(at),
         error: None,
         truncated: false,

@@ -1,5 +1,6 @@
 //! One span as one line:
 //! `12:36:20.123   11.9 ms  200  └─ nginx ← GET /users?id=7  1.2 kB`
+//! `12:36:20.123   11.9 ms   OK  └─ shop ← grpc shop.Cart/Watch  1 → 12 ← messages  1.2 kB`
 
 use std::fmt::Write;
 
@@ -61,6 +62,11 @@ pub(super) fn write(
     );
     if let Some(error) = string(span, "error.type").filter(|error| *error != status) {
         line.put(style::BOLD_RED, &format!("  {}", clean(error)));
+    } else if let Some(code) = string(span, "rpc.status_code").filter(|code| *code != status) {
+        line.put(style::YELLOW, &format!("  {}", clean(code)));
+    }
+    if let Some(messages) = messages(span) {
+        line.put(style::DIM, &format!("  {messages}"));
     }
     let size = integer(span, "http.response.body.size").and_then(|size| u64::try_from(size).ok());
     if let Some(size) = size.filter(|size| *size > 0) {
@@ -68,6 +74,9 @@ pub(super) fn write(
     }
     if flag(span, "wirespan.truncated") {
         line.put(style::YELLOW, "  truncated");
+    }
+    if value(span, "wirespan.unknown").is_some() {
+        line.put(style::YELLOW, "  partly unknown");
     }
     line.text.push('\n');
 }
@@ -149,8 +158,60 @@ fn is_harmful(character: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// System and method of a call; a client's also has the server.
+fn call(span: &Span, system: &str) -> String {
+    let method = string(span, "rpc.method_original")
+        .or_else(|| string(span, "rpc.method"))
+        .unwrap_or("?");
+    let mut call = clean(system);
+    call.push(' ');
+    let address = string(span, "server.address").filter(|_| span.kind == Kind::Client);
+    if let Some(address) = address {
+        call.push_str(&clean(address));
+        if let Some(port) = integer(span, "server.port") {
+            // Writing to a string cannot fail.
+            let _ = write!(call, ":{port}");
+        }
+        call.push('/');
+    }
+    call.push_str(&clean(method));
+    call
+}
+
+/// How many messages went each way, unless it is one and one, as most calls have.
+fn messages(span: &Span) -> Option<String> {
+    let keys = [
+        (
+            "wirespan.rpc.request.messages",
+            "wirespan.rpc.response.messages",
+        ),
+        (
+            "wirespan.websocket.request.messages",
+            "wirespan.websocket.response.messages",
+        ),
+    ];
+    let counts = keys.map(|(request, response)| (integer(span, request), integer(span, response)));
+    let (request, response) = match counts {
+        [(None, None), socket] => socket,
+        [(Some(1), Some(1)), _] => return None,
+        [call, _] => call,
+    };
+    if request.is_none() && response.is_none() {
+        return None;
+    }
+    let shown = |count: Option<i64>| count.map_or("?".to_owned(), |count| count.to_string());
+    Some(format!(
+        "{} → {} ← messages",
+        shown(request),
+        shown(response)
+    ))
+}
+
 /// Method and target: a client's whole URL, a server's path and query.
 fn request(span: &Span) -> String {
+    if let Some(system) = string(span, "rpc.system.name") {
+        return call(span, system);
+    }
     let method = string(span, "http.request.method_original")
         .or_else(|| string(span, "http.request.method"))
         .unwrap_or(&span.name);
@@ -170,6 +231,7 @@ fn request(span: &Span) -> String {
 fn status(span: &Span) -> (String, &'static str) {
     let Some(code) = integer(span, "http.response.status_code") else {
         return match span.status {
+            _ if string(span, "rpc.status_code") == Some("OK") => ("OK".to_owned(), style::GREEN),
             Status::Error => ("ERR".to_owned(), style::BOLD_RED),
             Status::Unset => ("-".to_owned(), style::DIM),
         };

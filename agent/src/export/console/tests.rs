@@ -4,7 +4,7 @@ use compact_str::CompactString;
 use proptest::prelude::*;
 
 use super::*;
-use crate::span::model::{Attribute, Kind, Parent, Resource, SpanId, Status};
+use crate::span::model::{Attribute, Kind, Parent, Resource, SpanId, Status, Value};
 
 const START: u64 = 1_700_000_000_123_000_000;
 const PLAIN: ConsoleOptions = ConsoleOptions {
@@ -32,6 +32,7 @@ fn span(trace: u8, id: u8, parent: Option<u8>, kind: Kind, attributes: Vec<Attri
         start: START + u64::from(id) * 1_000_000,
         end: START + 20_000_000,
         status: Status::Unset,
+        status_message: CompactString::default(),
         attributes,
         resource: Arc::new(Resource {
             service_name: service.into(),
@@ -133,6 +134,74 @@ fn an_exchange_without_a_response_names_its_error() {
         drawn(PLAIN, vec![failed]),
         "22:13:20.124   19.0 ms  ERR  curl → GET http://box:8080/users?id=7  connection_reset  \
          truncated\n"
+    );
+}
+
+fn call(kind: Kind, status: &str, counts: [i64; 2]) -> Span {
+    let attributes = vec![
+        ("rpc.system.name", "grpc".into()),
+        ("rpc.method", "shop.Cart/Watch".into()),
+        ("server.address", "cart".into()),
+        ("server.port", 50051.into()),
+        ("rpc.status_code", status.into()),
+        ("wirespan.rpc.request.messages", counts[0].into()),
+        ("wirespan.rpc.response.messages", counts[1].into()),
+    ];
+    span(1, 1, None, kind, attributes)
+}
+
+#[test]
+fn calls_show_their_method_and_status() {
+    let mut failed = call(Kind::Client, "NOT_FOUND", [1, 0]);
+    failed.status = Status::Error;
+    failed.attributes.push(("error.type", "NOT_FOUND".into()));
+    let mut unimplemented = call(Kind::Server, "UNIMPLEMENTED", [1, 1]);
+    unimplemented.attributes[1].1 = "_OTHER".into();
+    unimplemented
+        .attributes
+        .push(("rpc.method_original", "shop.Cart/Nope".into()));
+    for (span, expected) in [
+        (
+            call(Kind::Client, "OK", [1, 1]),
+            "   19.0 ms   OK  curl → grpc cart:50051/shop.Cart/Watch",
+        ),
+        (
+            call(Kind::Server, "OK", [1, 12]),
+            "   19.0 ms   OK  nginx ← grpc shop.Cart/Watch  1 → 12 ← messages",
+        ),
+        (
+            failed,
+            "   19.0 ms  ERR  curl → grpc cart:50051/shop.Cart/Watch  NOT_FOUND  \
+             1 → 0 ← messages",
+        ),
+        (
+            call(Kind::Server, "NOT_FOUND", [1, 1]),
+            "   19.0 ms    -  nginx ← grpc shop.Cart/Watch  NOT_FOUND",
+        ),
+        (
+            unimplemented,
+            "   19.0 ms    -  nginx ← grpc shop.Cart/Nope  UNIMPLEMENTED",
+        ),
+    ] {
+        assert_eq!(
+            drawn(PLAIN, vec![span]),
+            format!("22:13:20.124{expected}\n")
+        );
+    }
+}
+
+#[test]
+fn websockets_and_what_is_unknown_are_shown() {
+    let mut socket = server(1, 1, None);
+    socket.attributes[3].1 = 101.into();
+    socket
+        .attributes
+        .push(("wirespan.websocket.request.messages", 3.into()));
+    let unknown = Value::List(vec!["wirespan.websocket.response.messages".into()]);
+    socket.attributes.push(("wirespan.unknown", unknown));
+    assert_eq!(
+        drawn(PLAIN, vec![socket]),
+        "22:13:20.124   19.0 ms  101  nginx ← GET /users?id=7  3 → ? ← messages  partly unknown\n"
     );
 }
 

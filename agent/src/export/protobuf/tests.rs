@@ -14,6 +14,7 @@ fn plain(value: Option<AnyValue>) -> Value {
         any_value::Value::StringValue(text) => Value::from(text.as_str()),
         any_value::Value::IntValue(value) => value.into(),
         any_value::Value::BoolValue(value) => value.into(),
+        any_value::Value::DoubleValue(value) => value.into(),
         any_value::Value::ArrayValue(list) => Value::List(
             list.values
                 .into_iter()
@@ -69,6 +70,8 @@ fn generated_types_read_what_is_written() {
             assert_eq!(read.flags, flags(span));
             let code = read.status.as_ref().map_or(0, |status| status.code);
             assert_eq!(code, if span.status == Status::Error { 2 } else { 0 });
+            let message = read.status.as_ref().map_or("", |status| &status.message);
+            assert_eq!(message, if code == 2 { "why \"" } else { "" });
             let attributes: Vec<_> = read
                 .attributes
                 .iter()

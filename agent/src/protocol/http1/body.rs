@@ -37,38 +37,75 @@ pub(super) enum Body {
 /// Place in a chunked body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Chunk {
-    /// In the digits of a size.
-    Size { value: u64, read: u32 },
-    /// Behind the digits, before the line's end.
-    SizeEnd { value: u64, read: u32 },
+    /// In the line that says a chunk's size.
+    Size { value: u64, read: u32, at: Line },
     /// So many bytes of the chunk are to come.
     Data(u64),
     /// Before the line end behind a chunk; whether its CR was read.
     DataEnd { returned: bool },
-    /// In the trailer section; whether this line is empty so far.
-    Trailer { empty: bool, read: u32 },
+    /// In the trailer section.
+    Trailer { line: Trailer, read: u32 },
 }
+
+/// Place in the line that says a chunk's size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    /// In the digits.
+    Digits,
+    /// In white space behind them.
+    Space,
+    /// In the extensions.
+    Extension,
+    /// Behind the CR.
+    Returned,
+}
+
+/// Place in a line of the trailer section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trailer {
+    /// Before its first byte.
+    Start,
+    /// Behind a CR that is its first byte.
+    Returned,
+    /// The line is not the empty one.
+    Field,
+}
+
+const SIZE: Chunk = Chunk::Size {
+    value: 0,
+    read: 0,
+    at: Line::Digits,
+};
 
 impl Body {
     pub(super) fn new(framing: Framing) -> Self {
         match framing {
             Framing::None | Framing::Handover => Self::Length(0),
             Framing::Length(length) => Self::Length(length),
-            Framing::Chunked => Self::Chunked(Chunk::Size { value: 0, read: 0 }),
+            Framing::Chunked => Self::Chunked(SIZE),
             Framing::UntilClose => Self::UntilClose,
         }
     }
 
-    /// Reads on; how many bytes belonged to the body, and whether it is whole now.
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<(usize, bool), Invalid> {
+    /// Reads on; how many bytes belonged to the body, and whether it is whole now. `content` gets
+    /// what is not framing.
+    pub(super) fn feed(
+        &mut self,
+        bytes: &[u8],
+        content: &mut impl FnMut(&[u8]),
+    ) -> Result<(usize, bool), Invalid> {
         match self {
             Self::Length(left) => {
                 let taken = at_most(*left, bytes.len());
                 *left -= taken as u64;
+                content(&bytes[..taken]);
                 Ok((taken, *left == 0))
             }
-            Self::UntilClose => Ok((bytes.len(), false)),
-            Self::Chunked(chunk) => chunk.feed(bytes),
+            Self::UntilClose => {
+                content(bytes);
+                Ok((bytes.len(), false))
+            }
+            Self::Chunked(chunk) => chunk.feed(bytes, content),
         }
     }
 
@@ -99,12 +136,17 @@ fn at_most(left: u64, available: usize) -> usize {
 }
 
 impl Chunk {
-    fn feed(&mut self, bytes: &[u8]) -> Result<(usize, bool), Invalid> {
+    fn feed(
+        &mut self,
+        bytes: &[u8],
+        content: &mut impl FnMut(&[u8]),
+    ) -> Result<(usize, bool), Invalid> {
         let mut at = 0;
         while at < bytes.len() {
             if let Self::Data(left) = self {
                 let taken = at_most(*left, bytes.len() - at);
                 *left -= taken as u64;
+                content(&bytes[at..at + taken]);
                 at += taken;
                 if *left == 0 {
                     *self = Self::DataEnd { returned: false };
@@ -123,44 +165,62 @@ impl Chunk {
     /// Reads one byte that is not content; whether the body is whole now.
     fn step(&mut self, byte: u8) -> Result<bool, Invalid> {
         *self = match (*self, byte) {
-            (Self::Size { read: 0, .. }, byte) if !byte.is_ascii_hexdigit() => {
-                return Err(Invalid::Framing);
-            }
-            (Self::Size { value, .. } | Self::SizeEnd { value, .. }, b'\n') => match value {
-                0 => Self::Trailer {
-                    empty: true,
-                    read: 0,
-                },
-                _ => Self::Data(value),
-            },
-            (Self::Size { value, read }, byte) => match char::from(byte).to_digit(16) {
-                Some(digit) => Self::Size {
-                    value: value
-                        .checked_mul(16)
-                        .ok_or(Invalid::Framing)?
-                        .saturating_add(u64::from(digit)),
-                    read: counted(read, MAX_SIZE_LINE)?,
-                },
-                None if matches!(byte, b'\r' | b';' | b' ' | b'\t') => {
-                    Self::SizeEnd { value, read }
-                }
-                None => return Err(Invalid::Framing),
-            },
-            (Self::SizeEnd { value, read }, _) => Self::SizeEnd {
-                value,
-                read: counted(read, MAX_SIZE_LINE)?,
-            },
+            (Self::Size { value, read, at }, byte) => size(value, read, at, byte)?,
             (Self::DataEnd { returned: false }, b'\r') => Self::DataEnd { returned: true },
-            (Self::DataEnd { .. }, b'\n') => Self::Size { value: 0, read: 0 },
+            (Self::DataEnd { .. }, b'\n') => SIZE,
             (Self::DataEnd { .. } | Self::Data(_), _) => return Err(Invalid::Framing),
-            (Self::Trailer { empty: true, .. }, b'\n') => return Ok(true),
-            (Self::Trailer { read, empty }, _) => Self::Trailer {
-                empty: byte == b'\n' || (empty && byte == b'\r'),
+            (
+                Self::Trailer {
+                    line: Trailer::Start | Trailer::Returned,
+                    ..
+                },
+                b'\n',
+            ) => return Ok(true),
+            (Self::Trailer { line, read }, byte) => Self::Trailer {
+                line: match (line, byte) {
+                    (_, b'\n') => Trailer::Start,
+                    (Trailer::Start, b'\r') => Trailer::Returned,
+                    _ => Trailer::Field,
+                },
                 read: counted(read, MAX_TRAILERS)?,
             },
         };
         Ok(false)
     }
+}
+
+/// Reads one byte of the line that says a chunk's size (RFC 9112 section 7.1). A lone LF ends it,
+/// but not behind an extension, where recipients differ in what they make of it.
+fn size(value: u64, read: u32, at: Line, byte: u8) -> Result<Chunk, Invalid> {
+    let (value, at) = match (at, byte) {
+        (Line::Digits, byte) if byte.is_ascii_hexdigit() => {
+            let digit = char::from(byte).to_digit(16).unwrap_or_default();
+            let value = value.checked_mul(16).ok_or(Invalid::Framing)?;
+            (value | u64::from(digit), Line::Digits)
+        }
+        (Line::Digits, _) if read == 0 => return Err(Invalid::Framing),
+        (Line::Digits | Line::Space | Line::Returned, b'\n') => {
+            return Ok(match value {
+                0 => Chunk::Trailer {
+                    line: Trailer::Start,
+                    read: 0,
+                },
+                _ => Chunk::Data(value),
+            });
+        }
+        (Line::Digits | Line::Space | Line::Extension, b'\r') => (value, Line::Returned),
+        (Line::Digits | Line::Space, b' ' | b'\t') => (value, Line::Space),
+        (Line::Digits | Line::Space, b';') => (value, Line::Extension),
+        (Line::Extension, byte) if byte == b'\t' || !byte.is_ascii_control() => {
+            (value, Line::Extension)
+        }
+        _ => return Err(Invalid::Framing),
+    };
+    Ok(Chunk::Size {
+        value,
+        read: counted(read, MAX_SIZE_LINE)?,
+        at,
+    })
 }
 
 fn counted(read: u32, limit: u32) -> Result<u32, Invalid> {

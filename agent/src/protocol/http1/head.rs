@@ -1,14 +1,13 @@
-//! Start lines and header fields (RFC 9112 sections 2 to 6), parsed in place. Knows nothing of
-//! where the bytes came from or whether more will come.
-
-use std::borrow::Cow;
+//! Start lines and whole heads (RFC 9112 sections 2 to 4), parsed in place. Knows nothing of where
+//! the bytes came from or whether more will come.
 
 use compact_str::CompactString;
-use memchr::{memchr, memrchr};
+use memchr::{memchr, memchr2, memrchr};
 
 use super::{
     body::Framing,
-    message::{Answering, Invalid, ResponseHead},
+    fields::{Field, Sender, fields},
+    message::{Answering, Invalid, ResponseHead, Upgrade},
 };
 use crate::protocol::http::{HeaderName, HttpVersion, RequestHead};
 
@@ -51,6 +50,43 @@ pub fn like_request(bytes: &[u8]) -> Likeness {
         Some(_) => false,
     };
     if fits { Likeness::Partly } else { Likeness::No }
+}
+
+/// Methods that are registered and in use (RFC 9110 section 18.2, RFC 4918, RFC 5789 and others).
+const REGISTERED: [&[u8]; 17] = [
+    b"GET",
+    b"POST",
+    b"PUT",
+    b"HEAD",
+    b"DELETE",
+    b"PATCH",
+    b"OPTIONS",
+    b"CONNECT",
+    b"TRACE",
+    b"QUERY",
+    b"PROPFIND",
+    b"PROPPATCH",
+    b"REPORT",
+    b"MKCOL",
+    b"COPY",
+    b"MOVE",
+    b"LOCK",
+];
+
+/// Whether `bytes` can be the beginning of a request of a registered method. For places where a
+/// message need not begin: the rest of a request line looks like one of another method.
+#[must_use]
+pub fn like_registered_request(bytes: &[u8]) -> Likeness {
+    let line = without_empty_lines(bytes);
+    let is_registered = match memchr(b' ', line) {
+        Some(end) => REGISTERED.contains(&&line[..end]),
+        None => REGISTERED.iter().any(|method| method.starts_with(line)),
+    };
+    if is_registered {
+        like_request(bytes)
+    } else {
+        Likeness::No
+    }
 }
 
 /// Beginning of a status line; `d` stands for a digit.
@@ -100,16 +136,37 @@ pub(super) fn head_length(bytes: &[u8], from: usize) -> Option<usize> {
     None
 }
 
+/// A request's head, and what else was in it.
+#[derive(Debug)]
+pub(super) struct ParsedRequest {
+    pub(super) head: RequestHead,
+    pub(super) framing: Framing,
+    /// `Expect: 100-continue` (RFC 9110 section 10.1.1)
+    pub(super) expects: bool,
+}
+
 /// Parses a request's head; lines that are not whole are left out.
-pub(super) fn request(bytes: &[u8]) -> Result<(RequestHead, Framing), Invalid> {
+pub(super) fn request(bytes: &[u8]) -> Result<ParsedRequest, Invalid> {
     let (line, rest) = split_line(bytes).ok_or(Invalid::StartLine)?;
     let (method, target, version) = request_line(line)?;
     let mut headers = Vec::new();
-    let lengths = fields(rest, |name, value| {
-        if headers.len() < MAX_KEPT {
-            headers.push((name, CompactString::from_utf8_lossy(value)));
+    let mut expects = false;
+    let mut hosts = Hosts::None;
+    let lengths = fields(rest, Sender::Client, |field, value| match field {
+        Field::Keep(name) if headers.len() < MAX_KEPT => {
+            let value = text(value);
+            if name == HeaderName::Host {
+                hosts.add(&headers, &value);
+            }
+            headers.push((name, value));
         }
-    });
+        Field::Expect => expects |= value.eq_ignore_ascii_case(b"100-continue"),
+        _ => {}
+    })?;
+    if hosts == Hosts::Differ {
+        // Whom the request is for cannot be told (RFC 9112 section 3.2 has it refused).
+        headers.retain(|(name, _)| *name != HeaderName::Host);
+    }
     let head = RequestHead {
         method: Some(CompactString::from_utf8_lossy(method)),
         target: Some(CompactString::from_utf8_lossy(target)),
@@ -117,7 +174,43 @@ pub(super) fn request(bytes: &[u8]) -> Result<(RequestHead, Framing), Invalid> {
         headers,
         hidden: false,
     };
-    Ok((head, lengths.of_request()?))
+    Ok(ParsedRequest {
+        head,
+        framing: lengths.of_request(version)?,
+        expects,
+    })
+}
+
+/// What the `Host` fields say together.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hosts {
+    None,
+    Same,
+    Differ,
+}
+
+impl Hosts {
+    fn add(&mut self, before: &[(HeaderName, CompactString)], value: &str) {
+        let same = before
+            .iter()
+            .all(|(name, other)| *name != HeaderName::Host || other.eq_ignore_ascii_case(value));
+        *self = match *self {
+            Self::None => Self::Same,
+            Self::Same if same => Self::Same,
+            _ => Self::Differ,
+        };
+    }
+}
+
+/// A value as text. NUL and CR stand for spaces (RFC 9110 section 5.5).
+fn text(value: &[u8]) -> CompactString {
+    let text = CompactString::from_utf8_lossy(value);
+    if memchr2(0, b'\r', value).is_none() {
+        return text;
+    }
+    text.chars()
+        .map(|one| if matches!(one, '\0' | '\r') { ' ' } else { one })
+        .collect()
 }
 
 /// Parses a response's head; lines that are not whole are left out.
@@ -126,17 +219,29 @@ pub(super) fn response(
     answering: Answering,
 ) -> Result<(ResponseHead, Framing), Invalid> {
     let (line, rest) = split_line(bytes).ok_or(Invalid::StartLine)?;
-    let head = status_line(line)?;
-    let framing = match (head.status, answering) {
+    let (status, version) = status_line(line)?;
+    let mut head = ResponseHead {
+        status,
+        version,
+        upgrade: None,
+        rpc: None,
+    };
+    let lengths = fields(rest, Sender::Server, |field, value| match field {
+        Field::Upgrade => head.upgrade = head.upgrade.or(Upgrade::of(value)),
+        Field::Rpc(field) => head.add_rpc(field, value),
+        Field::Keep(HeaderName::ContentType) => head.add_content_type(value),
+        _ => {}
+    });
+    let framing = match (status, answering) {
         (101, _) | (200..=299, Answering::Connect) => Framing::Handover,
         (100..=199 | 204 | 304, _) | (_, Answering::Head) => Framing::None,
-        _ => fields(rest, |_, _| {}).of_response()?,
+        _ => lengths?.of_response()?,
     };
     Ok((head, framing))
 }
 
 /// The next line without its end, and what follows.
-fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let feed = memchr(b'\n', bytes)?;
     let line = &bytes[..feed];
     Some((line.strip_suffix(b"\r").unwrap_or(line), &bytes[feed + 1..]))
@@ -158,7 +263,7 @@ fn request_line(line: &[u8]) -> Result<(&[u8], &[u8], HttpVersion), Invalid> {
     Ok((method, target, version(&line[last + 1..])?))
 }
 
-fn status_line(line: &[u8]) -> Result<ResponseHead, Invalid> {
+fn status_line(line: &[u8]) -> Result<(u16, HttpVersion), Invalid> {
     let line = line.trim_ascii_end();
     let (name, rest) = line.split_at_checked(8).ok_or(Invalid::StartLine)?;
     let version = version(name)?;
@@ -175,7 +280,7 @@ fn status_line(line: &[u8]) -> Result<ResponseHead, Invalid> {
     if status < 100 {
         return Err(Invalid::StartLine);
     }
-    Ok(ResponseHead { status, version })
+    Ok((status, version))
 }
 
 /// A higher minor version is read as the highest that is known (RFC 9110 section 2.5).
@@ -195,142 +300,4 @@ fn is_token(byte: u8) -> bool {
 /// What servers let pass in a target, spaces included (RFC 9112 section 3 allows to be lenient).
 fn is_target(byte: u8) -> bool {
     byte >= b' ' && byte != 0x7f
-}
-
-/// What the fields say of the body's length.
-#[derive(Default)]
-struct Lengths {
-    content_length: Option<Result<u64, Invalid>>,
-    /// Whether the last transfer coding is `chunked`.
-    chunked: Option<bool>,
-}
-
-impl Lengths {
-    fn of_request(self) -> Result<Framing, Invalid> {
-        match (self.chunked, self.content_length) {
-            (Some(true), _) => Ok(Framing::Chunked),
-            (Some(false), _) => Err(Invalid::Framing),
-            (None, Some(length)) => length.map(Framing::Length),
-            (None, None) => Ok(Framing::None),
-        }
-    }
-
-    fn of_response(self) -> Result<Framing, Invalid> {
-        match (self.chunked, self.content_length) {
-            (Some(true), _) => Ok(Framing::Chunked),
-            (None, Some(length)) => length.map(Framing::Length),
-            (Some(false), _) | (None, None) => Ok(Framing::UntilClose),
-        }
-    }
-
-    fn add_content_length(&mut self, value: &[u8]) {
-        // "5, 5" is what a recipient makes of the field said twice (RFC 9110 section 8.6).
-        for part in value.split(|byte| *byte == b',') {
-            let length = decimal(part.trim_ascii());
-            self.content_length = match self.content_length {
-                Some(known) if known != length => Some(Err(Invalid::Framing)),
-                _ => Some(length),
-            };
-        }
-    }
-
-    fn add_transfer_encoding(&mut self, value: &[u8]) {
-        for coding in value.split(|byte| *byte == b',') {
-            let name = coding
-                .split(|byte| *byte == b';')
-                .next()
-                .unwrap_or_default();
-            let name = name.trim_ascii();
-            // "identity" was RFC 2616's word for no coding at all.
-            if !name.is_empty() && !name.eq_ignore_ascii_case(b"identity") {
-                self.chunked = Some(name.eq_ignore_ascii_case(b"chunked"));
-            }
-        }
-    }
-}
-
-fn decimal(digits: &[u8]) -> Result<u64, Invalid> {
-    if digits.is_empty() {
-        return Err(Invalid::Framing);
-    }
-    digits.iter().try_fold(0u64, |value, digit| {
-        if !digit.is_ascii_digit() {
-            return Err(Invalid::Framing);
-        }
-        value
-            .checked_mul(10)
-            .and_then(|value| value.checked_add(u64::from(digit - b'0')))
-            .ok_or(Invalid::Framing)
-    })
-}
-
-/// Who wants a field.
-enum Field {
-    Keep(HeaderName),
-    ContentLength,
-    TransferEncoding,
-}
-
-/// The length decides before any byte is compared: most fields are passed over at once.
-fn field(name: &[u8]) -> Option<Field> {
-    let (field, wanted): (_, &[u8]) = match name.len() {
-        4 => (Field::Keep(HeaderName::Host), b"host"),
-        9 => (Field::Keep(HeaderName::Forwarded), b"forwarded"),
-        10 if name[0] | 0x20 == b'u' => (Field::Keep(HeaderName::UserAgent), b"user-agent"),
-        10 => (Field::Keep(HeaderName::Tracestate), b"tracestate"),
-        11 => (Field::Keep(HeaderName::Traceparent), b"traceparent"),
-        12 if name[0] | 0x20 == b'c' => (Field::Keep(HeaderName::ContentType), b"content-type"),
-        12 => (Field::Keep(HeaderName::GrpcTimeout), b"grpc-timeout"),
-        14 => (Field::ContentLength, b"content-length"),
-        15 => (Field::Keep(HeaderName::XForwardedFor), b"x-forwarded-for"),
-        16 => (Field::Keep(HeaderName::XForwardedHost), b"x-forwarded-host"),
-        17 if name[0] | 0x20 == b'x' => (
-            Field::Keep(HeaderName::XForwardedProto),
-            b"x-forwarded-proto",
-        ),
-        17 => (Field::TransferEncoding, b"transfer-encoding"),
-        18 => (
-            Field::Keep(HeaderName::ConnectTimeout),
-            b"connect-timeout-ms",
-        ),
-        24 => (
-            Field::Keep(HeaderName::ConnectProtocolVersion),
-            b"connect-protocol-version",
-        ),
-        _ => return None,
-    };
-    name.eq_ignore_ascii_case(wanted).then_some(field)
-}
-
-/// Walks the field lines. Those that are not fields are passed over: what the recipient makes of
-/// them is its own affair, and its response will show it.
-fn fields(mut bytes: &[u8], mut keep: impl FnMut(HeaderName, &[u8])) -> Lengths {
-    let mut lengths = Lengths::default();
-    while let Some((line, mut rest)) = split_line(bytes) {
-        if line.is_empty() {
-            break;
-        }
-        let mut line = Cow::Borrowed(line);
-        // obs-fold: a line that begins with white space goes on with the value before it.
-        while let [b' ' | b'\t', ..] = rest
-            && let Some((more, after)) = split_line(rest)
-        {
-            let line = line.to_mut();
-            line.push(b' ');
-            line.extend_from_slice(more.trim_ascii());
-            rest = after;
-        }
-        bytes = rest;
-        let Some(colon) = memchr(b':', &line) else {
-            continue;
-        };
-        let value = line[colon + 1..].trim_ascii();
-        match field(line[..colon].trim_ascii_end()) {
-            Some(Field::Keep(name)) => keep(name, value),
-            Some(Field::ContentLength) => lengths.add_content_length(value),
-            Some(Field::TransferEncoding) => lengths.add_transfer_encoding(value),
-            None => {}
-        }
-    }
-    lengths
 }

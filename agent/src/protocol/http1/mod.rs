@@ -2,6 +2,7 @@
 //! Knows no connection, no pairing and no time.
 
 mod body;
+mod fields;
 mod head;
 mod message;
 mod reader;
@@ -10,7 +11,7 @@ mod reader;
 mod tests;
 
 pub use self::{
-    head::{Likeness, like_request, like_response},
-    message::{Answering, Invalid, ResponseHead},
+    head::{Likeness, like_registered_request, like_request, like_response},
+    message::{Answering, Invalid, ResponseHead, RpcFields, Upgrade},
     reader::{CutHead, Event, Kind, MAX_HEAD, MessageReader, Skipped, Step},
 };

@@ -8,8 +8,9 @@ use super::{
 };
 use crate::protocol::http::RequestHead;
 
-/// Longest head that is read. Common servers refuse heads of 8 to 64 KiB.
-pub const MAX_HEAD: usize = 64 * 1024;
+/// Longest head that is read: a header section of 64 KiB behind a start line of 8 KiB. Common
+/// servers refuse heads of 8 to 64 KiB.
+pub const MAX_HEAD: usize = 72 * 1024;
 
 /// A start line is judged early, from this many bytes at most; later when the head is whole.
 const JUDGED_EARLY: usize = 256;
@@ -43,11 +44,13 @@ pub enum Event {
         head: RequestHead,
         /// Its bytes on the wire.
         length: usize,
+        /// It waits for a 100 before its content follows (RFC 9110 section 10.1.1).
+        expects: bool,
     },
     /// A response's head is whole.
     Response(ResponseHead),
-    /// A 1xx response was passed over; the final one follows.
-    Interim,
+    /// A response of this status, 1xx, was passed over; the final one follows.
+    Interim(u16),
     /// The message is whole.
     Complete,
     /// A tunnel or another protocol begins here (101, or 2xx to CONNECT).
@@ -140,6 +143,12 @@ impl MessageReader {
         matches!(self.state, State::Head)
     }
 
+    /// As much as was read of a head that did not come in one piece.
+    #[must_use]
+    pub fn head_so_far(&self) -> &[u8] {
+        &self.head
+    }
+
     /// Whether a head was read and its message is not whole.
     #[must_use]
     pub fn is_in_body(&self) -> bool {
@@ -155,10 +164,20 @@ impl MessageReader {
     /// Reads on, up to the next event. Call again with the rest of the bytes, even if there are
     /// none, until the event is [`Event::Partial`]. `answering` is what the response answers.
     pub fn feed(&mut self, bytes: &[u8], answering: Answering) -> Step {
+        self.feed_content(bytes, answering, |_| {})
+    }
+
+    /// As [`Self::feed`]. `content` gets the bytes of bodies, without their chunks' framing.
+    pub fn feed_content(
+        &mut self,
+        bytes: &[u8],
+        answering: Answering,
+        mut content: impl FnMut(&[u8]),
+    ) -> Step {
         match &mut self.state {
             State::Start => self.start(bytes, answering),
             State::Head => self.resume(bytes, answering),
-            State::Body(body) => match body.feed(bytes) {
+            State::Body(body) => match body.feed(bytes, &mut content) {
                 Ok((consumed, true)) => {
                     self.state = State::Start;
                     step(consumed, Event::Complete)
@@ -172,7 +191,7 @@ impl MessageReader {
     }
 
     /// Passes over `count` bytes that were never copied. Call again with the rest after
-    /// [`Skipped::Complete`].
+    /// [`Skipped::Complete`]. None of those that are passed over are framing.
     pub fn skip(&mut self, count: u64) -> Skipped {
         if count == 0 {
             return Skipped::Within;
@@ -200,12 +219,10 @@ impl MessageReader {
         let bytes = std::mem::take(&mut self.head);
         self.lose();
         match self.kind {
-            Kind::Request => head::request(&bytes)
-                .ok()
-                .map(|(head, _)| CutHead::Request {
-                    head,
-                    length: bytes.len(),
-                }),
+            Kind::Request => head::request(&bytes).ok().map(|parsed| CutHead::Request {
+                head: parsed.head,
+                length: bytes.len(),
+            }),
             Kind::Response => head::response(&bytes, answering)
                 .ok()
                 .filter(|(head, _)| head.status >= 200)
@@ -222,7 +239,9 @@ impl MessageReader {
         if rest.is_empty() {
             return step(empty, Event::Partial);
         }
-        if let Some(length) = head::head_length(rest, 0) {
+        if let Some(length) = head::head_length(rest, 0)
+            && length <= MAX_HEAD
+        {
             return self.head_read(&rest[..length], answering, empty + length);
         }
         if rest.len() > MAX_HEAD {
@@ -265,10 +284,14 @@ impl MessageReader {
     fn head_read(&mut self, bytes: &[u8], answering: Answering, consumed: usize) -> Step {
         match self.kind {
             Kind::Request => match head::request(bytes) {
-                Ok((head, framing)) => {
-                    self.state = State::Body(Body::new(framing));
-                    let length = bytes.len();
-                    step(consumed, Event::Request { head, length })
+                Ok(parsed) => {
+                    self.state = State::Body(Body::new(parsed.framing));
+                    let request = Event::Request {
+                        head: parsed.head,
+                        length: bytes.len(),
+                        expects: parsed.expects,
+                    };
+                    step(consumed, request)
                 }
                 Err(invalid) => self.fail(invalid),
             },
@@ -279,7 +302,7 @@ impl MessageReader {
                 }
                 Ok((head, _)) if head.status < 200 => {
                     self.state = State::Start;
-                    step(consumed, Event::Interim)
+                    step(consumed, Event::Interim(head.status))
                 }
                 Ok((head, framing)) => {
                     self.state = State::Body(Body::new(framing));

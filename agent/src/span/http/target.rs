@@ -21,7 +21,7 @@ const REDACTED: &str = "REDACTED";
 
 /// A request target, without its fragment (which has no place there).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Target<'a> {
+pub(in crate::span) enum Target<'a> {
     /// `/path?query`
     Origin(&'a str),
     /// `http://host/path?query`, to a proxy.
@@ -65,14 +65,14 @@ impl<'a> Target<'a> {
         }
     }
 
-    pub(super) fn scheme(&self) -> Option<&'a str> {
+    pub(in crate::span) fn scheme(&self) -> Option<&'a str> {
         match self {
             Self::Absolute { scheme, .. } => Some(scheme),
             _ => None,
         }
     }
 
-    pub(super) fn authority(&self) -> Option<&'a str> {
+    pub(in crate::span) fn authority(&self) -> Option<&'a str> {
         match self {
             Self::Absolute { authority, .. } | Self::Authority(authority) => Some(authority),
             _ => None,
@@ -80,7 +80,7 @@ impl<'a> Target<'a> {
     }
 
     /// The path; `/` where an absolute target has none, `*` as written, empty for CONNECT.
-    pub(super) fn path(&self) -> &'a str {
+    pub(in crate::span) fn path(&self) -> &'a str {
         match self {
             Self::Origin(rest) => split_query(rest).0,
             Self::Absolute { rest, .. } => match split_query(rest).0 {
@@ -118,18 +118,18 @@ pub(super) fn is_scheme(text: &str) -> bool {
 
 /// A host and maybe a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Authority<'a> {
+pub(in crate::span) struct Authority<'a> {
     /// Name or address; an IPv6 literal without its brackets.
-    pub(super) host: &'a str,
+    pub(in crate::span) host: &'a str,
     /// `None` where there is none or no valid one.
-    pub(super) port: Option<u16>,
+    pub(in crate::span) port: Option<u16>,
     /// User information was there, and is dropped.
     pub(super) credentials: bool,
 }
 
 impl<'a> Authority<'a> {
     /// `None` when there is no host.
-    pub(super) fn parse(text: &'a str) -> Option<Self> {
+    pub(in crate::span) fn parse(text: &'a str) -> Option<Self> {
         let (credentials, text) = match text.rsplit_once('@') {
             Some((_, text)) => (true, text),
             None => (false, text),

@@ -1,40 +1,18 @@
 //! The conventions, rule by rule.
 
-use std::{net::SocketAddr, sync::Arc};
-
-use super::*;
 use crate::{
-    clock::KernelTime,
-    span::model::Value,
-    stream::exchange::{Connection, ExchangeId, Response, Session},
+    span::{
+        attributes::{ROOM, VALUE_LIMIT},
+        describe::Conventions,
+        model::Status,
+        testing::{Case, case, get, response, some},
+    },
+    stream::exchange::{ExchangeError, HeaderName, HttpVersion, Response, Role},
 };
 
 mod hostile;
-
-struct Case {
-    role: Role,
-    method: &'static str,
-    target: String,
-    headers: Vec<(HeaderName, CompactString)>,
-    peer: Option<SocketAddr>,
-    status: Option<u16>,
-    error: Option<ExchangeError>,
-}
-
-fn case(role: Role, target: &str, headers: &[(HeaderName, &str)]) -> Case {
-    Case {
-        role,
-        method: "GET",
-        target: target.to_owned(),
-        headers: headers
-            .iter()
-            .map(|(name, value)| (*name, (*value).into()))
-            .collect(),
-        peer: Some("10.0.0.7:8080".parse().unwrap()),
-        status: Some(200),
-        error: None,
-    }
-}
+mod http2;
+mod unknown;
 
 fn client(target: &str, headers: &[(HeaderName, &str)]) -> Case {
     case(Role::Client, target, headers)
@@ -42,75 +20,6 @@ fn client(target: &str, headers: &[(HeaderName, &str)]) -> Case {
 
 fn server(target: &str, headers: &[(HeaderName, &str)]) -> Case {
     case(Role::Server, target, headers)
-}
-
-impl Case {
-    fn describe(&self) -> Description {
-        self.describe_with(&HttpConventions::default())
-    }
-
-    fn describe_with(&self, conventions: &HttpConventions) -> Description {
-        let opened = Opened {
-            id: ExchangeId(1),
-            connection: Arc::new(Connection {
-                id: 1,
-                role: self.role,
-                key: None,
-                addresses: self.peer.map(|peer| Addresses {
-                    local: "10.0.0.1:80".parse().unwrap(),
-                    peer,
-                }),
-            }),
-            tgid: 1,
-            tid: 1,
-            position: 0,
-            started: KernelTime(1),
-            head_ended: KernelTime(1),
-            request: Arc::new(RequestHead {
-                method: Some(self.method.into()),
-                target: Some(self.target.as_str().into()),
-                hidden: false,
-                version: HttpVersion::Http11,
-                headers: self.headers.clone(),
-            }),
-        };
-        let finished = Finished {
-            id: ExchangeId(1),
-            response: self.status.map(|status| Response {
-                status: Some(status),
-            }),
-            request_body: 3,
-            response_body: 12,
-            ended: KernelTime(2),
-            error: self.error,
-            truncated: false,
-            gap_bytes: 0,
-            session: Session::Plain,
-        };
-        describe(conventions, &opened, &finished)
-    }
-
-    fn get(&self, key: &str) -> Option<String> {
-        get(&self.describe(), key)
-    }
-}
-
-fn get(description: &Description, key: &str) -> Option<String> {
-    let (_, value) = description
-        .attributes
-        .iter()
-        .find(|(name, _)| *name == key)?;
-    Some(match value {
-        Value::Str(text) => text.to_string(),
-        Value::Int(number) => number.to_string(),
-        Value::Bool(flag) => flag.to_string(),
-        Value::List(list) => list.join(","),
-    })
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "compared with what may be absent")]
-fn some(text: &str) -> Option<String> {
-    Some(text.to_owned())
 }
 
 #[test]
@@ -169,7 +78,7 @@ fn server_span() {
 fn unknown_methods() {
     for method in ["GeT", "get", "PROPFIND", "G"] {
         let mut case = server("/", &[]);
-        case.method = method;
+        case.method = Some(method);
         assert_eq!(case.describe().name, "HTTP");
         assert_eq!(case.get("http.request.method"), some("_OTHER"));
         assert_eq!(case.get("http.request.method_original"), some(method));
@@ -179,10 +88,10 @@ fn unknown_methods() {
 #[test]
 fn known_methods_are_replaced_as_a_whole() {
     let methods = ["PROPFIND".to_owned(), "GeT".to_owned()];
-    let conventions = HttpConventions::with_known_methods(&methods);
+    let conventions = Conventions::default().with_known_methods(&methods);
     let mut case = server("/", &[]);
     assert_eq!(case.describe_with(&conventions).name, "HTTP");
-    case.method = "PROPFIND";
+    case.method = Some("PROPFIND");
     assert_eq!(case.describe_with(&conventions).name, "PROPFIND");
 }
 
@@ -245,7 +154,7 @@ fn status_rules() {
     ];
     for (role, status, error, expected, error_type) in cases {
         let case = Case {
-            status,
+            response: status.and_then(response),
             error,
             ..case(role, "/", &[])
         };
@@ -342,7 +251,7 @@ fn client_server_address() {
 #[test]
 fn connect_names_its_target() {
     let mut case = client("b.example:443", &[(HeaderName::Host, "proxy")]);
-    case.method = "CONNECT";
+    case.method = Some("CONNECT");
     assert_eq!(case.get("server.address"), some("b.example"));
     assert_eq!(case.get("server.port"), some("443"));
     assert_eq!(case.get("url.full"), some("http://b.example:443"));
@@ -455,31 +364,6 @@ fn unix_sockets_have_no_addresses() {
     assert_eq!(case.get("client.address"), None);
     case.role = Role::Client;
     assert_eq!(case.get("url.full"), some("http://localhost/"));
-}
-
-#[test]
-fn what_is_missing_is_said() {
-    let case = server("/", &[]);
-    assert_eq!(case.get("wirespan.truncated"), None);
-    let mut attributes = Attributes(Vec::new());
-    let finished = Finished {
-        id: ExchangeId(1),
-        response: None,
-        request_body: 0,
-        response_body: 9,
-        ended: KernelTime(1),
-        error: None,
-        truncated: true,
-        gap_bytes: 7,
-        session: Session::Plain,
-    };
-    sizes(&finished, &mut attributes);
-    let expected: Vec<Attribute> = vec![
-        ("http.request.body.size", 0.into()),
-        ("wirespan.truncated", true.into()),
-        ("wirespan.gap_bytes", 7.into()),
-    ];
-    assert_eq!(attributes.0, expected);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::{
     clock::KernelTime,
     metrics::counters::Loss,
     stream::{
-        exchange::{Activity, ExchangeError, Finished, Response, Session},
+        exchange::{Activity, ExchangeError, Finished, Response},
         link::Context,
     },
 };
@@ -91,7 +91,7 @@ impl Http1 {
         {
             let time = *time;
             if let Some(pending) = self.pipeline.pop() {
-                finish(&pending, time, None, cx);
+                finish(pending, time, None, cx);
             }
         }
     }
@@ -104,8 +104,8 @@ impl Http1 {
     ) {
         while let Some(pending) = self.pipeline.pop() {
             match pending.response_ended {
-                Some(ended) => finish(&pending, ended, None, cx),
-                None => finish(&pending, time, Some(error), cx),
+                Some(ended) => finish(pending, ended, None, cx),
+                None => finish(pending, time, Some(error), cx),
             }
         }
     }
@@ -125,7 +125,7 @@ impl Http1 {
 }
 
 fn finish(
-    pending: &Pending,
+    mut pending: Pending,
     ended: KernelTime,
     error: Option<ExchangeError>,
     cx: &mut Context<'_>,
@@ -133,17 +133,18 @@ fn finish(
     let Some(id) = pending.id else {
         return;
     };
+    let session = pending.session(error.is_none());
     cx.out.push(Activity::Finished(Box::new(Finished {
         id,
-        response: pending.response.map(|head| Response {
+        response: pending.response.as_ref().map(|head| Response {
             status: Some(head.status),
         }),
-        request_body: pending.request_body,
-        response_body: pending.response_body,
+        request_body: (!pending.request_unmeasured).then_some(pending.request_body),
+        response_body: Some(pending.response_body),
         ended,
         error,
         truncated: pending.request_cut || pending.response_cut,
         gap_bytes: pending.gap_bytes,
-        session: Session::Plain,
+        session,
     })));
 }

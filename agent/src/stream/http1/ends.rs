@@ -17,10 +17,6 @@ use crate::{
 /// them for this long: content may look the same, and then goes on at once.
 const LAST_CHUNK_IDLE: u64 = 50_000_000;
 
-/// A response whose head was cut, so that nothing tells its length, is over when its turn was
-/// silent for this long. A response that pauses longer is cut there, so it is not short.
-const CUT_IDLE: u64 = 5_000_000_000;
-
 /// What a closed TCP connection has received can still be read for a while.
 const CLOSE_GRACE: u64 = 1_000_000_000;
 
@@ -68,6 +64,7 @@ impl Http1 {
         cx: &mut Context<'_>,
     ) -> Fate {
         self.link.note_missing(missing);
+        self.release(cx);
         // Only sockets that the kernel saw being established have a role and are closed.
         self.recall(close.role, false);
         if close.how == close_how::SEND_SHUT {
@@ -138,9 +135,9 @@ impl Http1 {
         let sync = side.sync;
         let in_head = side.reader.is_in_head();
         let in_body = side.reader.is_in_body();
-        let skipped = side.reader.skip(gap);
+        let skipped = self.skip(request, gap);
         let inside = gap == 0 || (in_body && is_inside(skipped, gap));
-        side.lose();
+        self.sides[request].lose();
         if sync == Sync::Out {
             return false;
         }
@@ -185,13 +182,16 @@ impl Http1 {
             Some(Ending::Open) => false,
             Some(Ending::Unknown) => error.is_none(),
             None => {
-                let side = &mut self.sides[response];
+                let side = &self.sides[response];
                 if side.reader.is_until_close() {
+                    if gap > 0 {
+                        self.lose_content(response);
+                    }
                     error.is_none()
                 } else {
                     side.sync == Sync::In
                         && side.reader.is_in_body()
-                        && matches!(side.reader.skip(gap), Skipped::Complete { .. })
+                        && matches!(self.skip(response, gap), Skipped::Complete { .. })
                 }
             }
         };
@@ -240,7 +240,7 @@ impl Http1 {
 
     /// What is known of the end of a response that its framing no longer tells; `None` when there
     /// is no such response.
-    fn ending(&self) -> Option<Ending> {
+    pub(super) fn ending(&self) -> Option<Ending> {
         let (_, response) = self.link.ways()?;
         if self.sides[response].sync != Sync::Turn {
             return None;
@@ -255,25 +255,29 @@ impl Http1 {
         })
     }
 
-    /// From when on for how long the direction of responses must be silent for the response in
-    /// it to be over.
-    fn silence(&self) -> Option<(KernelTime, u64)> {
+    /// What is known of the end of a request that its framing no longer tells.
+    pub(super) fn request_ending(&self) -> Ending {
+        match (self.link.ways(), self.pipeline.last()) {
+            (Some((request, _)), Some(newest)) if !newest.request_cut => {
+                self.sides[request].tail.ending()
+            }
+            _ => Ending::Unknown,
+        }
+    }
+
+    /// Since when the direction of responses is silent, when that ends the response in it.
+    fn silence(&self) -> Option<KernelTime> {
         let (_, response) = self.link.ways()?;
-        let idle = match (self.ending()?, self.pipeline.first()?.response_cut) {
-            (_, true) => CUT_IDLE,
-            (Ending::Whole, false) => LAST_CHUNK_IDLE,
-            _ => return None,
-        };
-        Some((self.sides[response].last, idle))
+        (self.ending()? == Ending::Whole).then(|| self.sides[response].last)
     }
 
     /// Time has passed.
     pub(in crate::stream) fn tick(&mut self, now: KernelTime, cx: &mut Context<'_>) -> Fate {
         if self
             .silence()
-            .is_some_and(|(last, idle)| now.since(last) >= idle)
+            .is_some_and(|last| now.since(last) >= LAST_CHUNK_IDLE)
         {
-            self.turn_over(true, cx);
+            self.response_turn_over(true, cx);
         }
         let Some(closing) = self.closing else {
             return Fate::Keep;
@@ -302,6 +306,7 @@ impl Http1 {
 
     /// The agent stops.
     pub(in crate::stream) fn stop(&mut self, now: KernelTime, cx: &mut Context<'_>) {
+        self.release(cx);
         if self
             .closing
             .is_none_or(|closing| closing.requests_end.is_none())
@@ -309,7 +314,7 @@ impl Http1 {
             self.count_rest(self.link.turn, None, cx);
         }
         if self.ending().is_some_and(|ending| ending != Ending::Open) {
-            self.turn_over(true, cx);
+            self.response_turn_over(true, cx);
         }
         match self.closing {
             Some(closing) => self.close_now(closing, cx),

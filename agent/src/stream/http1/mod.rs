@@ -3,7 +3,10 @@
 //! nor that records can come late.
 
 mod accounts;
+mod begin;
+mod calls;
 mod ends;
+mod handover;
 mod pipeline;
 mod requests;
 mod responses;
@@ -12,19 +15,23 @@ mod tail;
 
 use wirespan_ebpf::records::{DataRecord, OpenRecord, data_flags};
 
+pub(super) use self::handover::Handover;
 use self::{
+    begin::Held,
     ends::Closing,
     pipeline::Pipeline,
     side::{Side, Sync},
+    tail::Ending,
 };
 use super::{
     exchange::Role,
-    link::{Arrival, Context, Fate, Link, SEND},
+    http2::{Recognised, recognise},
+    link::{Arrival, Context, Fate, Link},
 };
 use crate::{
     clock::KernelTime,
     metrics::counters::Loss,
-    protocol::http1::{Kind, Likeness, MessageReader, like_request, like_response},
+    protocol::http1::{Kind, MessageReader},
 };
 
 /// Turns that do not begin like HTTP before a connection is given up: seen from its start, and
@@ -50,9 +57,20 @@ pub(super) struct Http1 {
     first_is_rest: bool,
     /// An HTTP/1 head was read.
     is_http: bool,
-    /// The client sends requests before it has the responses to earlier ones.
-    is_pipelined: bool,
-    handed_over: bool,
+    /// The client sends requests while responses to those of earlier turns are due, so that
+    /// nothing but order tells which response is whose.
+    overlaps: bool,
+    /// Too many requests wait: until they are answered, others are only counted.
+    is_overfull: bool,
+    /// The request that is being read is one of those.
+    is_unopened: bool,
+    /// A turn of requests that goes on with a request that was not read.
+    rest_turn: Option<u32>,
+    /// The first bytes of a turn, too few to say what they are.
+    held: Option<Box<Held>>,
+    /// It is no longer HTTP/1, and nothing that is read.
+    is_over: bool,
+    handover: Option<Box<Handover>>,
     bad_turns: u8,
     /// When the request that is being read began.
     started: KernelTime,
@@ -69,8 +87,13 @@ impl Http1 {
             parity: None,
             first_is_rest: false,
             is_http: false,
-            is_pipelined: false,
-            handed_over: false,
+            overlaps: false,
+            is_overfull: false,
+            is_unopened: false,
+            rest_turn: None,
+            held: None,
+            is_over: false,
+            handover: None,
             bad_turns: 0,
             started: KernelTime::default(),
             closing: None,
@@ -122,10 +145,12 @@ impl Http1 {
             data.flags & data_flags::PRE_EXISTING != 0,
         );
         if data.turn > self.link.turn {
+            self.release(cx);
             self.turn_over(arrival.unbroken, cx);
             self.link.turn = data.turn;
         }
         if arrival.ends {
+            self.release(cx);
             self.end_of_stream(&arrival, cx);
         } else {
             self.bytes(&arrival, cx);
@@ -135,11 +160,20 @@ impl Http1 {
         self.fate()
     }
 
-    fn bytes(&mut self, arrival: &Arrival<'_>, cx: &mut Context<'_>) {
-        if self.link.identity.role.is_none() && !self.recognise(arrival) {
-            self.sides[arrival.way].lose();
-            return;
+    /// Whether these bytes show that the connection speaks HTTP/2.
+    pub(super) fn recognise_http2(&self, data: &DataRecord, payload: &[u8]) -> Option<Recognised> {
+        if self.is_http || payload.is_empty() {
+            return None;
         }
+        let side = self.sides.get(usize::from(data.direction))?;
+        let before = match &self.held {
+            Some(held) => &held.bytes,
+            None => side.reader.head_so_far(),
+        };
+        recognise(&self.link, before, data, payload)
+    }
+
+    fn read(&mut self, arrival: &Arrival<'_>, cx: &mut Context<'_>) {
         let Some((request, _)) = self.link.ways() else {
             return;
         };
@@ -153,27 +187,9 @@ impl Http1 {
         }
     }
 
-    /// Who sends a request is the client; who sends a response, the server.
-    fn recognise(&mut self, arrival: &Arrival<'_>) -> bool {
-        if !arrival.starts || arrival.payload.is_empty() {
-            return false;
-        }
-        let sends = arrival.way == SEND;
-        let is_client = if like_request(arrival.payload) != Likeness::No {
-            sends
-        } else if like_response(arrival.payload) != Likeness::No {
-            !sends
-        } else {
-            self.bad_turns += 1;
-            self.first_is_rest |= self.link.identity.is_old && arrival.turn == 1;
-            return false;
-        };
-        self.assign(if is_client {
-            Role::Client
-        } else {
-            Role::Server
-        });
-        true
+    /// What the connection is from behind the last record on, if it was handed over in that.
+    pub(super) fn take_handover(&mut self) -> Option<Box<Handover>> {
+        self.handover.take()
     }
 
     fn fate(&self) -> Fate {
@@ -182,7 +198,7 @@ impl Http1 {
         } else {
             BAD_TURNS_NEW
         };
-        if self.handed_over || (!self.is_http && self.bad_turns >= limit) {
+        if self.is_over || (!self.is_http && self.bad_turns >= limit) {
             Fate::Ignore
         } else {
             Fate::Keep
@@ -195,24 +211,38 @@ impl Http1 {
         self.first_is_rest |= self.link.identity.is_old && arrival.turn == 1;
     }
 
-    /// Messages whose end only the end of the turn tells are whole. `certain` when all records of
-    /// that turn were seen.
+    /// A turn is over. Messages whose end only that tells are whole, unless their last bytes show
+    /// that they go on. `certain` when all records of that turn were seen.
     fn turn_over(&mut self, certain: bool, cx: &mut Context<'_>) {
         let Some((request, response)) = self.link.ways() else {
             return;
         };
-        if self.sides[request].sync == Sync::Turn {
+        if self.sides[request].sync == Sync::Turn
+            && !(certain && self.request_ending() == Ending::Open)
+        {
             self.sides[request].lose();
             self.request_whole(cx);
         }
-        if self.sides[response].sync == Sync::Turn {
-            let last = self.sides[response].last;
-            self.sides[response].lose();
-            if certain {
-                self.response_whole(last, cx);
-            } else {
-                self.lose_oldest(Loss::Gap, cx);
-            }
+        // What the client sends while its request is not whole says nothing of the response.
+        let asks_anew = !self.sides[request].reader.is_in_body();
+        if self.sides[response].sync == Sync::Turn
+            && !(certain && (self.ending() == Some(Ending::Open) || !asks_anew))
+        {
+            self.response_turn_over(certain && !self.overlaps, cx);
+        }
+    }
+
+    /// The response whose end only the end of its turn tells is over; `certain` if that is known.
+    fn response_turn_over(&mut self, certain: bool, cx: &mut Context<'_>) {
+        let Some((_, response)) = self.link.ways() else {
+            return;
+        };
+        let last = self.sides[response].last;
+        self.sides[response].lose();
+        if certain {
+            self.response_whole(last, cx);
+        } else {
+            self.lose_oldest(Loss::Gap, cx);
         }
     }
 }

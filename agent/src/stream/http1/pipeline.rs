@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::{
     clock::KernelTime,
     protocol::http1::{Answering, ResponseHead},
-    stream::exchange::ExchangeId,
+    stream::{call::Call, exchange::ExchangeId},
 };
 
 /// A request whose exchange has not ended.
@@ -15,9 +15,15 @@ pub(super) struct Pending {
     /// passed over.
     pub(super) id: Option<ExchangeId>,
     pub(super) answering: Answering,
+    /// Turn in which the request's head ended.
+    pub(super) opened: u32,
     /// Last turn in which a part of the request was read.
     pub(super) turn: u32,
     pub(super) request_body: u64,
+    /// How long the request's body is, is not known.
+    pub(super) request_unmeasured: bool,
+    /// The request waits for a 100 before its content follows, and none came.
+    pub(super) expects: bool,
     /// Whether no more of the request will come.
     pub(super) request_done: bool,
     pub(super) response: Option<ResponseHead>,
@@ -29,6 +35,7 @@ pub(super) struct Pending {
     /// The response's head was not copied to its end.
     pub(super) response_cut: bool,
     pub(super) gap_bytes: u64,
+    pub(super) call: Option<Box<Call>>,
 }
 
 impl Pending {
@@ -36,8 +43,11 @@ impl Pending {
         Self {
             id,
             answering,
+            opened: turn,
             turn,
             request_body: 0,
+            request_unmeasured: false,
+            expects: false,
             request_done: false,
             response: None,
             response_body: 0,
@@ -45,6 +55,7 @@ impl Pending {
             request_cut: false,
             response_cut: false,
             gap_bytes: 0,
+            call: None,
         }
     }
 }
@@ -75,6 +86,10 @@ impl Pipeline {
 
     pub(super) fn newest(&mut self) -> Option<&mut Pending> {
         self.rest.back_mut().or(self.oldest.as_mut())
+    }
+
+    pub(super) fn last(&self) -> Option<&Pending> {
+        self.rest.back().or(self.oldest.as_ref())
     }
 
     pub(super) fn push(&mut self, pending: Pending) {

@@ -10,6 +10,7 @@ use crate::{
         http1::{Answering, CutHead, Event, Skipped},
     },
     stream::{
+        call::Call,
         exchange::{Activity, Opened},
         link::{Arrival, Context, measurable},
     },
@@ -27,11 +28,21 @@ impl Http1 {
         }
         let mut anew = false;
         if self.sides[way].sync == Sync::Out {
-            if !arrival.starts || arrival.payload.is_empty() {
+            if !arrival.starts || arrival.payload.is_empty() || self.rest_turn == Some(arrival.turn)
+            {
                 return;
             }
             self.sides[way].synchronise();
             anew = true;
+        }
+        if self.is_overfull
+            && arrival.starts
+            && self.pipeline.is_empty()
+            && self.sides[way].reader.is_at_start()
+        {
+            // What waits next is told from answers to what was not opened by its turn.
+            self.is_overfull = false;
+            self.sides[1 - way].lose();
         }
         let was_bound = !anew && !self.sides[way].reader.is_at_start();
         let read = match self.sides[way].sync {
@@ -56,6 +67,9 @@ impl Http1 {
     /// Content of the newest request.
     fn add_to_newest(&mut self, count: u64) {
         let turn = self.link.turn;
+        if self.is_unopened {
+            return;
+        }
         if let Some(newest) = self.pipeline.newest() {
             newest.turn = turn;
             let sum = if newest.request_cut {
@@ -76,8 +90,8 @@ impl Http1 {
             let reader = &mut self.sides[arrival.way].reader;
             let fresh = reader.is_at_start();
             let in_body = reader.is_in_body();
-            let step = reader.feed(rest, Answering::Other);
-            if fresh && !reader.is_at_start() {
+            let step = self.feed(arrival.way, rest, Answering::Other);
+            if fresh && !self.sides[arrival.way].reader.is_at_start() {
                 self.started = arrival.time;
             }
             rest = &rest[step.consumed..];
@@ -86,13 +100,25 @@ impl Http1 {
                 self.add_to_newest(step.consumed as u64);
             }
             match step.event {
-                Event::Request { head, length } => {
+                Event::Request {
+                    head,
+                    length,
+                    expects,
+                } => {
                     self.open_exchange(head, length, position, arrival, cx);
+                    if let Some(newest) = self.pipeline.newest() {
+                        newest.expects = expects && !self.is_unopened;
+                    }
                     read = true;
                 }
                 Event::Complete => self.request_whole(cx),
                 Event::Invalid(_) => {
-                    self.request_invalid(read, anew, arrival, cx);
+                    let left = rest.len() as u64 + arrival.uncaptured;
+                    if in_body {
+                        self.body_invalid(arrival.way, left, cx);
+                        return true;
+                    }
+                    self.request_invalid(read, anew, left, arrival, cx);
                     return read;
                 }
                 _ => {
@@ -122,10 +148,15 @@ impl Http1 {
     ) {
         self.is_http = true;
         // Behind a gap the earlier request's response may have gone by unseen.
-        self.is_pipelined |= !self.pipeline.is_empty() && !arrival.lossy;
-        if self.pipeline.len() >= cx.limits.pipeline {
+        self.overlaps |= !arrival.lossy
+            && self
+                .pipeline
+                .first()
+                .is_some_and(|oldest| oldest.opened < arrival.turn);
+        self.is_overfull |= self.pipeline.len() >= cx.limits.pipeline;
+        self.is_unopened = self.is_overfull;
+        if self.is_overfull {
             self.link.count_lost(1, Loss::PipelineFull, cx);
-            self.sides[arrival.way].lose();
             return;
         }
         let Some(connection) = self.link.identity.announce(cx.out) else {
@@ -133,8 +164,9 @@ impl Http1 {
         };
         let position = self.link.request_position(arrival.way, end, length as u64);
         let id = cx.next_id();
-        self.pipeline
-            .push(Pending::new(Some(id), Answering::to(&head), arrival.turn));
+        let mut pending = Pending::new(Some(id), Answering::to(&head), arrival.turn);
+        pending.call = Call::begin(&head);
+        self.pipeline.push(pending);
         cx.out.push(Activity::Opened(Box::new(Opened {
             id,
             connection,
@@ -147,10 +179,24 @@ impl Http1 {
         })));
     }
 
+    /// The newest request's body cannot be followed. It is open all the same, and will be answered.
+    fn body_invalid(&mut self, way: usize, left: u64, cx: &mut Context<'_>) {
+        self.sides[way].lose();
+        self.lose_content(way);
+        cx.counters.add(Flow::BytesGap, left);
+        if !self.is_unopened
+            && let Some(newest) = self.pipeline.newest()
+        {
+            newest.request_unmeasured = true;
+        }
+        self.request_whole(cx);
+    }
+
     fn request_invalid(
         &mut self,
         read: bool,
         anew: bool,
+        left: u64,
         arrival: &Arrival<'_>,
         cx: &mut Context<'_>,
     ) {
@@ -162,6 +208,7 @@ impl Http1 {
             }
             return;
         }
+        cx.counters.add(Flow::BytesGap, left);
         let first_rest = self.link.identity.is_old && arrival.turn == 1;
         // What is behind a gap may be the rest of a request that it swallowed, and what is in a
         // turn of its own is counted by its turn.
@@ -191,7 +238,7 @@ impl Http1 {
         let reader = &mut self.sides[arrival.way].reader;
         let in_head = reader.is_in_head();
         let in_body = reader.is_in_body();
-        let skipped = reader.skip(arrival.gap);
+        let skipped = self.skip(arrival.way, arrival.gap);
         if in_body && is_inside(skipped, arrival.gap) {
             if let Some(newest) = self.pipeline.newest() {
                 // In which turn these bytes were is not known.
@@ -235,7 +282,7 @@ impl Http1 {
         }
         loop {
             let in_body = self.sides[way].reader.is_in_body();
-            match self.sides[way].reader.skip(count) {
+            match self.skip(way, count) {
                 Skipped::Within => {
                     self.add_to_newest(count);
                     return true;
@@ -278,10 +325,15 @@ impl Http1 {
             if let Some(newest) = self.pipeline.newest() {
                 newest.request_cut = true;
             }
+            self.lose_content(way);
             self.add_to_newest(count);
         } else {
             self.sides[way].lose();
             self.link.count_lost(1, Loss::Gap, cx);
+            if self.is_overfull || self.pipeline.len() >= cx.limits.pipeline {
+                self.is_overfull = true;
+                return;
+            }
             // Its response must not be taken for another's.
             let mut unknown = Pending::new(None, Answering::Other, arrival.turn);
             unknown.request_done = true;

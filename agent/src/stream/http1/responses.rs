@@ -1,9 +1,12 @@
 //! The direction of responses: ends exchanges. Knows requests only as what waits for an answer.
 
-use super::{Http1, side::Sync};
+use super::{Handover, Http1, side::Sync};
 use crate::{
     metrics::counters::{Flow, Loss},
-    protocol::http1::{Answering, CutHead, Event, Likeness, Skipped, like_response},
+    protocol::http1::{
+        Answering, CutHead, Event, Kind, Likeness, MessageReader, ResponseHead, Skipped,
+        like_response,
+    },
     stream::link::{Arrival, Context, measurable},
 };
 
@@ -32,7 +35,7 @@ impl Http1 {
     fn answers_oldest(&mut self, arrival: &Arrival<'_>) -> bool {
         arrival.starts
             && !arrival.payload.is_empty()
-            && !self.is_pipelined
+            && !self.overlaps
             && self.pipeline.oldest().is_some_and(|oldest| {
                 oldest.turn.checked_add(1) == Some(arrival.turn) && oldest.response.is_none()
             })
@@ -52,7 +55,14 @@ impl Http1 {
 
     /// What a server says without being asked shows whether it speaks HTTP/1.
     fn judge_response(&mut self, arrival: &Arrival<'_>) {
-        if self.is_http || !arrival.starts || arrival.payload.is_empty() {
+        if !arrival.starts || arrival.payload.is_empty() {
+            return;
+        }
+        if is_interim(arrival.payload) {
+            // The request goes on, wherever it began.
+            self.rest_turn = arrival.turn.checked_add(1);
+        }
+        if self.is_http {
             return;
         }
         match like_response(arrival.payload) {
@@ -87,21 +97,21 @@ impl Http1 {
                 return;
             };
             let in_body = self.sides[way].reader.is_in_body();
-            let step = self.sides[way].reader.feed(rest, answering);
+            let step = self.feed(way, rest, answering);
             rest = &rest[step.consumed..];
             if in_body {
                 self.add_to_oldest(step.consumed as u64);
             }
             match step.event {
                 Event::Response(head) => {
-                    if let Some(oldest) = self.pipeline.oldest() {
-                        oldest.response = Some(head);
+                    if !self.response_head(way, head, cx) {
+                        return;
                     }
                 }
-                Event::Interim => {}
+                Event::Interim(status) => self.interim(status),
                 Event::Complete => self.response_whole(arrival.time, cx),
                 Event::HandedOver => {
-                    self.hand_over(arrival, cx);
+                    self.hand_over(rest.len(), arrival, cx);
                     return;
                 }
                 Event::Invalid(_) => {
@@ -118,6 +128,30 @@ impl Http1 {
         }
     }
 
+    /// An interim response belongs to the final one.
+    fn interim(&mut self, status: u16) {
+        if let Some(oldest) = self.pipeline.oldest()
+            && status == 100
+        {
+            oldest.expects = false;
+        }
+    }
+
+    /// The head of the final response to the oldest request; whether what follows it can be read.
+    fn response_head(&mut self, way: usize, head: ResponseHead, cx: &mut Context<'_>) -> bool {
+        let Some(oldest) = self.pipeline.oldest() else {
+            return true;
+        };
+        if oldest.id.is_some() {
+            oldest.answered(head);
+            return true;
+        }
+        // Whether it has a body depends on the request, which could not be read.
+        self.sides[way].lose();
+        self.lose_pending(Loss::Gap, cx);
+        false
+    }
+
     /// What the next response answers.
     fn unanswered(&mut self) -> Option<Answering> {
         self.pipeline
@@ -126,14 +160,26 @@ impl Http1 {
             .map(|oldest| oldest.answering)
     }
 
-    /// The connection is a tunnel from here on, or speaks another protocol.
-    fn hand_over(&mut self, arrival: &Arrival<'_>, cx: &mut Context<'_>) {
+    /// The connection is a tunnel from here on, or speaks another protocol, with the last `rest`
+    /// bytes that were copied. A tunnel's exchange ends here: what goes through it is not HTTP's.
+    fn hand_over(&mut self, rest: usize, arrival: &Arrival<'_>, cx: &mut Context<'_>) {
+        let requests = &self.sides[1 - arrival.way];
+        let requests_in_step = requests.sync == Sync::In && requests.reader.is_at_start();
         if let Some(oldest) = self.pipeline.oldest() {
             oldest.request_done = true;
+            let upgrade = oldest.response.as_ref().and_then(|head| head.upgrade);
+            if let Some(to) = upgrade
+                && let Some(handover) = Handover::new(to, oldest, requests_in_step, rest)
+            {
+                self.handover = Some(Box::new(handover));
+                self.pipeline.pop();
+                self.lose_pending(Loss::Invalid, cx);
+                return;
+            }
         }
         self.response_whole(arrival.time, cx);
         self.lose_pending(Loss::Invalid, cx);
-        self.handed_over = true;
+        self.is_over = true;
     }
 
     /// Passes over bytes that were not copied.
@@ -145,7 +191,7 @@ impl Http1 {
         }
         loop {
             let in_body = self.sides[way].reader.is_in_body();
-            match self.sides[way].reader.skip(count) {
+            match self.skip(way, count) {
                 Skipped::Within => {
                     self.add_to_oldest(count);
                     return;
@@ -184,8 +230,9 @@ impl Http1 {
         cx.counters.add(Flow::BytesGap, measurable(count));
         let cut = self.sides[way].reader.cut(answering);
         if let (Some(CutHead::Response(head)), Some(oldest)) = (cut, self.pipeline.oldest()) {
-            oldest.response = Some(head);
+            oldest.answered(head);
             oldest.response_cut = true;
+            self.lose_content(way);
             self.sides[way].sync = Sync::Turn;
             self.add_to_oldest(count);
         } else {
@@ -210,7 +257,7 @@ impl Http1 {
                 self.cut_response(gap, way, cx);
                 return;
             }
-            Sync::In if was_body => match reader.skip(gap) {
+            Sync::In if was_body => match self.skip(way, gap) {
                 Skipped::Within => {
                     self.add_to_oldest(gap);
                     return;
@@ -239,7 +286,7 @@ impl Http1 {
             .pipeline
             .oldest()
             .is_some_and(|oldest| oldest.turn < arrival.turn.saturating_sub(1))
-            || (self.is_pipelined && !self.pipeline.is_empty())
+            || (self.overlaps && !self.pipeline.is_empty())
         {
             self.lose_oldest(Loss::Gap, cx);
         }
@@ -254,5 +301,21 @@ impl Http1 {
         }
         let last = self.sides[way].last;
         self.response_whole(last, cx);
+    }
+}
+
+/// Whether these bytes are interim responses (1xx) and nothing else.
+fn is_interim(bytes: &[u8]) -> bool {
+    let mut reader = MessageReader::new(Kind::Response);
+    let mut rest = bytes;
+    let mut seen = false;
+    loop {
+        let step = reader.feed(rest, Answering::Other);
+        rest = rest.get(step.consumed..).unwrap_or_default();
+        match step.event {
+            Event::Interim(_) => seen = true,
+            Event::Partial => return seen && reader.is_at_start(),
+            _ => return false,
+        }
     }
 }

@@ -141,8 +141,8 @@ fn told(opened: &[&Opened], finished: &Finished) -> Truth {
     (
         opened.request.target.clone().unwrap().to_string(),
         finished.response.and_then(|head| head.status).unwrap_or(0),
-        finished.request_body,
-        finished.response_body,
+        finished.request_body.unwrap(),
+        finished.response_body.unwrap(),
         opened.started.0,
         finished.ended.0,
     )

@@ -102,6 +102,11 @@ impl Script {
         self.time
     }
 
+    /// Nothing happens for a while.
+    pub(super) fn advance(&mut self, time: u64) {
+        self.time += time;
+    }
+
     pub(super) fn request(&mut self, bytes: &[u8]) -> u64 {
         let way = if self.server {
             direction::RECEIVE
@@ -120,6 +125,24 @@ impl Script {
         self.moved(self.response_way(), &vec![b'x'; length], 0)
     }
 
+    /// What the kernel tells of frames that it walks: of each run the first bytes, then how many
+    /// more there were. Each run is a call.
+    pub(super) fn walked(&mut self, from_client: bool, runs: &[(Vec<u8>, usize)]) -> u64 {
+        let way = if from_client == self.server {
+            direction::RECEIVE
+        } else {
+            direction::SEND
+        };
+        for (copied, skipped) in runs {
+            let mut bytes = copied.clone();
+            bytes.resize(copied.len() + skipped, b'x');
+            self.direction = way;
+            self.budget = u32::MAX;
+            self.moved(way, &bytes, u32::try_from(copied.len()).unwrap());
+        }
+        self.time
+    }
+
     fn response_way(&self) -> u8 {
         if self.server {
             direction::SEND
@@ -130,7 +153,8 @@ impl Script {
 
     /// Bytes that no hook sees.
     pub(super) fn unseen_response(&mut self, length: u64) {
-        self.position[usize::from(self.response_way())] += length;
+        let position = &mut self.position[usize::from(self.response_way())];
+        *position = position.wrapping_add(length);
     }
 
     fn moved(&mut self, way: u8, bytes: &[u8], copied: u32) -> u64 {
@@ -205,6 +229,30 @@ impl Script {
             reserved_tail: 0,
         }));
         self.time
+    }
+}
+
+/// Makes records those of a connection that was first seen with the first of them: numbers and
+/// turns count from there.
+pub(super) fn renumber(entries: &mut [Entry]) {
+    let first_turn = entries.iter().find_map(|entry| match entry {
+        Entry::Data(data, _) => Some(data.turn),
+        _ => None,
+    });
+    for (at, entry) in entries.iter_mut().enumerate() {
+        let number = u32::try_from(at + 1).unwrap();
+        let base = first_turn.unwrap_or(1) - 1;
+        match entry {
+            Entry::Open(open) => open.sequence = number,
+            Entry::Data(data, _) => {
+                data.sequence = number;
+                data.turn -= base;
+            }
+            Entry::Close(close) => {
+                close.sequence = number;
+                close.turn -= base;
+            }
+        }
     }
 }
 
@@ -287,8 +335,8 @@ impl Player {
         };
         (
             finished.response.and_then(|head| head.status),
-            finished.request_body,
-            finished.response_body,
+            finished.request_body.unwrap(),
+            finished.response_body.unwrap(),
             finished.ended.0,
             finished.error,
         )

@@ -18,7 +18,7 @@ fn exchanges(steps: &[(u64, u64, u64)]) -> Vec<Served> {
         *end = (time + length).max(*end);
         served.push(Served {
             id: ExchangeId(number),
-            connection: *connection,
+            line: *connection,
             from: KernelTime(time),
             until: Some(KernelTime(*end)),
             lost: false,
@@ -35,7 +35,7 @@ fn overlap(one: &Served, other: &Served) -> bool {
     } else {
         (other, one)
     };
-    first.connection != second.connection && first.until > Some(second.from)
+    first.line != second.line && first.until > Some(second.from)
 }
 
 /// Begins and checks all in order; the ends come with `delay` exchanges between.

@@ -46,6 +46,33 @@ fn both_ends_of_a_connection_are_linked_and_bounded_by_each_other() {
 }
 
 #[test]
+fn a_header_that_may_be_hidden_leaves_the_parent_unknown() {
+    let hidden = |mut opened: Opened| {
+        let mut request = (*opened.request).clone();
+        request.hidden = true;
+        opened.request = Arc::new(request);
+        opened
+    };
+    let mut world = World::new();
+    world.see(hidden(opened(1, &remote(Role::Server, 1), NGINX, 100)));
+    world.see(finished(1, 200));
+    let seen = opened(2, &remote(Role::Server, 2), NGINX, 300);
+    world.see(hidden(with_header(seen, HEADER)));
+    world.see(finished(2, 400));
+    world.see(hidden(opened(4, &local(Role::Server, 3), NGINX, 500)));
+    world.see(opened(3, &local(Role::Client, 3), CURL, 500));
+    world.see(finished(4, 600));
+    world.see(finished(3, 600));
+    world.pass(120);
+    assert_eq!(source(world.span(1)), "unknown");
+    assert!(world.span(1).parent.is_none());
+    assert_eq!(source(world.span(2)), "header");
+    // Both ends of a connection need no header.
+    assert_eq!(source(world.span(4)), "connection");
+    world.flush();
+}
+
+#[test]
 fn a_client_that_gave_up_does_not_bound_its_server() {
     let mut world = World::new();
     world.see(opened(1, &local(Role::Client, 1), CURL, 100));

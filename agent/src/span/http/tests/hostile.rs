@@ -20,7 +20,7 @@ proptest! {
         keys.sort_unstable();
         keys.dedup();
         prop_assert_eq!(keys.len(), description.attributes.len(), "keys are unique");
-        prop_assert!(description.attributes.len() < ATTRIBUTES, "one allocation");
+        prop_assert!(description.attributes.len() < ROOM, "one allocation");
         prop_assert!(["GET", "HTTP"].contains(&description.name.as_str()));
     }
 

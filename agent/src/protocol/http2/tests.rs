@@ -1,0 +1,6 @@
+//! Tests.
+
+mod bytes;
+mod likeness;
+mod losses;
+mod reading;
