@@ -67,7 +67,7 @@ pub fn calls(
             .filter(|span| span.parent_span_id == client.span_id)
             .collect::<Vec<_>>();
         let checked = match server[..] {
-            [server] => check::linked(server, client)
+            [server] => linked(call, server, client)
                 .and_then(|()| side(call, *outcome, server, services.server)),
             _ => Err(anyhow::anyhow!("{} SERVER spans", server.len())),
         };
@@ -87,6 +87,13 @@ pub fn calls(
         bail!("{count} differences: {}", problems.join("\n"));
     }
     Ok(())
+}
+
+fn linked(call: &Call, server: &Span, client: &Span) -> Result<()> {
+    match call.end {
+        End::Status(_) => check::linked(server, client),
+        End::Deadline(_) | End::Cancel(_) => check::child(server, client),
+    }
 }
 
 fn shown(span: &Span) -> String {
