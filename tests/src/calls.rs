@@ -127,10 +127,10 @@ impl Call {
             end: End::Status(code),
             ..Self::PLAIN
         };
+        // In a lane that has shown that the connection is there.
         let slow = Self {
-            lane: 4,
             responses: 0,
-            delay: milliseconds(2000),
+            delay: milliseconds(3000),
             ..Self::PLAIN
         };
         vec![
@@ -160,7 +160,7 @@ impl Call {
                 ..Self::chat(3, 4, 500, milliseconds(0))
             },
             Self {
-                end: End::Deadline(milliseconds(200)),
+                end: End::Deadline(milliseconds(1000)),
                 ..slow
             },
             Self {
@@ -169,7 +169,7 @@ impl Call {
             },
             Self {
                 end: End::Cancel(milliseconds(330)),
-                ..Self::download(4, 100, 10, milliseconds(50))
+                ..Self::download(0, 100, 10, milliseconds(50))
             },
         ]
     }

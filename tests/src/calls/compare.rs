@@ -1,5 +1,7 @@
 //! Compares spans with the truth of [`Call`]s.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, bail, ensure};
 
 use super::{Call, End, Outcome};
@@ -132,35 +134,40 @@ fn check(call: &Call, outcome: Outcome, span: &Span, service: &str) -> Result<()
     messages(call, outcome, span)?;
     let duration = u128::from(span.end - span.start);
     ensure!(
-        duration >= shortest(call).as_nanos(),
+        duration >= shortest(call, span.kind).as_nanos(),
         "shorter than the server's sleep"
     );
     Ok(())
 }
 
 /// The least time that it takes.
-fn shortest(call: &Call) -> std::time::Duration {
+fn shortest(call: &Call, kind: Kind) -> Duration {
     let sleeps = match call.method {
         "Download" | "Chat" => u32::try_from(call.responses).unwrap_or(u32::MAX),
         _ => 1,
     };
-    match call.end {
-        End::Status(_) => call.delay * sleeps,
+    match (call.end, kind) {
+        (End::Status(_), _) => call.delay * sleeps,
         // Clients count from before they write the request.
-        End::Deadline(time) | End::Cancel(time) => time * 9 / 10,
+        (End::Deadline(time) | End::Cancel(time), Kind::Client) => time * 9 / 10,
+        (End::Deadline(_) | End::Cancel(_), Kind::Server) => Duration::ZERO,
     }
 }
 
 fn ended(call: &Call, span: &Span) -> Result<()> {
-    let code = match call.end {
-        End::Status(code) => usize::try_from(code).ok().and_then(|code| CODES.get(code)),
-        End::Cancel(_) => Some(&"CANCELLED"),
-        End::Deadline(_) => Some(&"DEADLINE_EXCEEDED"),
-    };
-    let code = *code.context("no such code")?;
     let told = span.text("rpc.status_code");
+    let code = match call.end {
+        End::Status(code) => {
+            let index = usize::try_from(code)?;
+            *CODES.get(index).context("no such code")?
+        }
+        End::Cancel(_) => "CANCELLED",
+        // The client's time is over before the server's is, which then sees a cancellation.
+        End::Deadline(_) if span.kind == Kind::Server && told == "CANCELLED" => told,
+        End::Deadline(_) => "DEADLINE_EXCEEDED",
+    };
     // Only a server's answer says so; a client just resets the stream.
-    let may_be_absent = matches!(call.end, End::Deadline(_)) && told.is_empty();
+    let may_be_absent = code == "DEADLINE_EXCEEDED" && told.is_empty();
     ensure!(told == code || may_be_absent, "another status");
     let error = match span.kind {
         Kind::Client => code != "OK",
