@@ -118,11 +118,11 @@ impl Call {
             end: End::Status(code),
             ..Self::PLAIN
         };
-        let upload = |requests, responses, code| Self {
+        let upload = |requests, request_size, responses, code| Self {
             lane: 2,
             method: "Upload",
             requests,
-            request_size: 1000,
+            request_size,
             responses,
             end: End::Status(code),
             ..Self::PLAIN
@@ -146,8 +146,9 @@ impl Call {
                 method: "Missing",
                 ..failing(12)
             },
-            upload(5, 1, 0),
-            upload(3, 0, 3),
+            upload(5, 20, 1, 0),
+            upload(3, 30, 0, 3),
+            upload(4, 1000, 1, 0),
             Self::download(3, 7, 3000, milliseconds(10)),
             Self::download(3, 0, 0, milliseconds(0)),
             Self {
