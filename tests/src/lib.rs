@@ -9,6 +9,7 @@ pub mod calls;
 pub mod check;
 pub mod client;
 pub mod collector;
+pub mod golden;
 pub mod plan;
 pub mod process;
 pub mod raw;

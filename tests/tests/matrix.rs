@@ -34,6 +34,9 @@ fn trace_over(wire: Wire, kind: Kind, clients: &[Client]) -> Result<()> {
         if wire != Wire::Http1 {
             plan = plan.over_http2();
         }
+        if wire == Wire::Upgrade {
+            plan = plan.below(1000);
+        }
         client
             .run_over(wire, &server.base(), &plan)
             .with_context(|| format!("{client:?}: {}", server.log()))?;
@@ -180,5 +183,6 @@ fn go_by_upgrade() -> Result<()> {
 #[test]
 fn hypercorn_by_upgrade() -> Result<()> {
     needs_root!("hypercorn_by_upgrade");
-    trace_over(Wire::Upgrade, Kind::Hypercorn, &[Client::Curl])
+    // curl resets streams when it has as much as was announced, before hypercorn ends them.
+    trace_over(Wire::Upgrade, Kind::Hypercorn, &[Client::Java])
 }

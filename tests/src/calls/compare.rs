@@ -31,6 +31,12 @@ const CODES: [&str; 17] = [
     "UNAUTHENTICATED",
 ];
 
+/// The name of a status code of gRPC.
+#[must_use]
+pub fn code_name(code: u32) -> Option<&'static str> {
+    CODES.get(usize::try_from(code).ok()?).copied()
+}
+
 /// Codes that are errors of a server.
 const SERVER_ERRORS: [&str; 6] = [
     "UNKNOWN",
@@ -153,10 +159,7 @@ fn shortest(call: &Call, kind: Kind) -> Duration {
 fn ended(call: &Call, span: &Span) -> Result<()> {
     let told = span.text("rpc.status_code");
     let code = match call.end {
-        End::Status(code) => {
-            let index = usize::try_from(code)?;
-            *CODES.get(index).context("no such code")?
-        }
+        End::Status(code) => code_name(code).context("no such code")?,
         End::Cancel(_) => "CANCELLED",
         // The client's time is over before the server's is, which then sees a cancellation.
         End::Deadline(_) if span.kind == Kind::Server && told == "CANCELLED" => told,
