@@ -9,7 +9,10 @@ use clap::builder::{NonEmptyStringValueParser, RangedI64ValueParser, TypedValueP
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use glob::Pattern;
 
-use crate::bpf::support::{HookSet, HooksChoice};
+use crate::{
+    bpf::support::{HookSet, HooksChoice},
+    pcap,
+};
 
 #[cfg(test)]
 mod tests;
@@ -30,6 +33,19 @@ Environment:
 
 Exit code: 0 after a regular end, 2 when the host cannot be traced or the usage is wrong, 1 after
 any other failure.";
+
+const REPLAY_ENVIRONMENT: &str = "\
+Environment:
+  OTEL_EXPORTER_OTLP_*  As for `wirespan run`
+  OTEL_BSP_*            As for `wirespan run`; a full queue is waited for, and drops nothing
+  OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS
+  OTEL_SEMCONV_STABILITY_OPT_IN
+                        As for `wirespan run`, for packet captures: a recording has its own
+  OTEL_LOG_LEVEL        As --log-level, which wins
+  NO_COLOR              No colours, if not empty
+
+Exit code: 0 after the whole file (also one that was cut), 2 when the usage is wrong, 1 after any
+other failure.";
 
 /// wirespan: distributed traces of unmodified programs.
 ///
@@ -55,6 +71,18 @@ pub enum Command {
     /// Trace this host until interrupted (also without the word `run`)
     #[command(after_long_help = ENVIRONMENT)]
     Run(RunArgs),
+    /// Record what this host's programs send and receive, for a later `wirespan replay`
+    ///
+    /// Runs until interrupted, or for --seconds. The file holds what was captured of requests and
+    /// responses, cookies and passwords included: only its owner can read it.
+    Record(RecordArgs),
+    /// Make the spans of a recording or of a packet capture (pcap, pcapng)
+    ///
+    /// Needs no root, no eBPF and no network. The same file gives the same spans each time. What
+    /// is cut gives the spans of what is there; what is damaged gives those of what comes before
+    /// the damage, and the exit code 1.
+    #[command(after_long_help = REPLAY_ENVIRONMENT)]
+    Replay(ReplayArgs),
     /// Report whether this host can be traced, and what each missing prerequisite costs
     ///
     /// Exits with 0 when it can, with 2 when it cannot. Works without root too, and then reports
@@ -81,6 +109,81 @@ pub struct DoctorArgs {
 /// Options of `wirespan run`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunArgs {
+    /// Where spans go.
+    #[command(flatten)]
+    pub output: OutputArgs,
+
+    /// Which hooks see the bytes
+    #[arg(long, value_name = "SET", value_enum, default_value_t)]
+    pub hooks: Hooks,
+
+    /// What is traced.
+    #[command(flatten)]
+    pub filters: FilterArgs,
+}
+
+/// Options of `wirespan record`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordArgs {
+    /// The file to write; what it held before is gone
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+
+    /// Stop after so many seconds [default: when interrupted]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub seconds: Option<u32>,
+
+    /// Which hooks see the bytes
+    #[arg(long, value_name = "SET", value_enum, default_value_t)]
+    pub hooks: Hooks,
+
+    /// Verbosity of the log on standard error [default: info]
+    #[arg(long, value_name = "LEVEL", value_enum)]
+    pub log_level: Option<LogLevel>,
+
+    /// What is recorded.
+    #[command(flatten)]
+    pub filters: FilterArgs,
+}
+
+/// Options of `wirespan replay`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReplayArgs {
+    /// A file of `wirespan record`, or a packet capture; - for standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// Where spans go.
+    #[command(flatten)]
+    pub output: OutputArgs,
+
+    /// Whose spans are made of a packet capture, which shows both ends [default: server]
+    #[arg(long, value_name = "END", value_enum)]
+    pub perspective: Option<Perspective>,
+}
+
+/// An end of the connections of a packet capture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Perspective {
+    /// One SERVER span for each exchange
+    #[default]
+    Server,
+    /// One CLIENT span for each exchange
+    Client,
+}
+
+impl From<Perspective> for pcap::Perspective {
+    fn from(perspective: Perspective) -> Self {
+        match perspective {
+            Perspective::Server => Self::Server,
+            Perspective::Client => Self::Client,
+        }
+    }
+}
+
+/// Options that say where spans go, and what is told of the work.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct OutputArgs {
     /// Where spans go: one or more, separated by commas or by repeating the option
     ///
     /// Without it: console on a terminal. Where standard output is not a terminal: otlp if `OTEL_EXPORTER_OTLP_ENDPOINT`
@@ -89,10 +192,6 @@ pub struct RunArgs {
     #[arg(long, value_name = "EXPORTER", value_enum, value_delimiter = ',')]
     pub export: Vec<Exporter>,
 
-    /// Which hooks see the bytes
-    #[arg(long, value_name = "SET", value_enum, default_value_t)]
-    pub hooks: Hooks,
-
     /// Write a summary of spans and losses as JSON to this file at the end
     #[arg(long, value_name = "FILE")]
     pub summary: Option<PathBuf>,
@@ -100,10 +199,6 @@ pub struct RunArgs {
     /// Verbosity of the log on standard error [default: info]
     #[arg(long, value_name = "LEVEL", value_enum)]
     pub log_level: Option<LogLevel>,
-
-    /// What is traced.
-    #[command(flatten)]
-    pub filters: FilterArgs,
 }
 
 /// Options that narrow what is traced.

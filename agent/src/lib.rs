@@ -6,7 +6,8 @@
 //! `bpf` (rings) -> `stream` (connections, positions, gaps; drives `protocol`) -> exchanges ->
 //! `trace` (identities, parents, settling; `span` gives conventions) -> `export`.
 //!
-//! `host` tells who a process is; `metrics` counts everything that is lost on the way.
+//! `host` tells who a process is; `metrics` counts everything that is lost on the way; `record`
+//! keeps what the rings gave, so that the same spans can be made again.
 
 pub mod bpf;
 pub mod cli;
@@ -17,7 +18,9 @@ pub mod export;
 pub mod host;
 pub mod memory;
 pub mod metrics;
+pub mod pcap;
 pub mod protocol;
+pub mod record;
 pub mod run;
 pub mod span;
 pub mod stream;

@@ -16,6 +16,8 @@ use wirespan::{
 fn main() -> ExitCode {
     match Cli::parse().into_command() {
         Command::Run(args) => run::main(args),
+        Command::Record(args) => run::record(args),
+        Command::Replay(args) => run::replay(args),
         Command::Doctor(args) => doctor(&args),
     }
 }

@@ -15,7 +15,7 @@ use aya_ebpf::{
 };
 use wirespan_ebpf::{
     TURN_BUDGET,
-    records::{TAIL, cause, direction},
+    records::{cause, direction},
     syscalls::kind,
 };
 
@@ -46,10 +46,24 @@ pub(crate) enum Source {
 
 /// An iovec.
 #[derive(Clone, Copy)]
+#[repr(C)]
 pub(crate) struct Parts {
     pub(crate) vector: u64,
     pub(crate) count: u64,
-    pub(crate) compat: bool,
+    /// See [`layout`].
+    pub(crate) layout: u64,
+    /// Where the bytes start in the first part.
+    pub(crate) start: u64,
+}
+
+/// How an iovec lies in memory.
+pub(crate) mod layout {
+    /// In the user's.
+    pub(crate) const NATIVE: u64 = 0;
+    /// In the user's, of 32-bit addresses.
+    pub(crate) const COMPAT: u64 = 1;
+    /// Copied into the kernel's.
+    pub(crate) const KERNEL: u64 = 2;
 }
 
 /// The user's registers during a system call.
@@ -111,6 +125,14 @@ pub(crate) fn locate(
     }
 }
 
+/// Whether this is a thread of `io_uring`, which makes the calls of others.
+#[inline(always)]
+pub(crate) fn in_worker() -> bool {
+    // SAFETY: the helper has no preconditions.
+    let task = KernelPointer::new(unsafe { bpf_get_current_task_btf() }.cast());
+    task.load::<u32>(offset!(task_flags)) & PF_IO_WORKER != 0
+}
+
 /// The system call that this task is inside of, and its class.
 #[inline(always)]
 fn running_call() -> Result<(Call, u8), u8> {
@@ -124,7 +146,12 @@ fn running_call() -> Result<(Call, u8), u8> {
     let registers = KernelPointer::new(unsafe { bpf_task_pt_regs(current) } as *const c_void);
     // On its way back to the user a task runs what io_uring queued; its registers then hold the
     // arguments of a call that is over.
-    if registers.load::<i64>(offset!(regs_return)) != -ENOSYS {
+    let running = if offset!(regs_original) == u32::MAX {
+        -ENOSYS
+    } else {
+        registers.load::<i64>(offset!(regs_original))
+    };
+    if registers.load::<i64>(offset!(regs_return)) != running {
         return Err(cause::IO_URING);
     }
     let compat = offset!(task_compat_status) != u32::MAX
@@ -139,7 +166,12 @@ fn parts(vector: u64, count: u64, compat: bool) -> Source {
     Source::Parts(Parts {
         vector,
         count,
-        compat,
+        layout: if compat {
+            layout::COMPAT
+        } else {
+            layout::NATIVE
+        },
+        start: 0,
     })
 }
 
@@ -229,11 +261,22 @@ impl Parts {
     /// A part's address and length.
     #[inline(always)]
     pub(crate) fn part(&self, number: u64) -> Option<(u64, u64)> {
-        if self.compat {
-            let [base, length] = memory::read_user::<[u32; 2]>(self.vector + number * 8)?;
-            Some((u64::from(base), u64::from(length)))
+        let [base, length] = match self.layout {
+            layout::COMPAT => {
+                let [base, length] = memory::read_user::<[u32; 2]>(self.vector + number * 8)?;
+                [u64::from(base), u64::from(length)]
+            }
+            layout::KERNEL => {
+                KernelPointer::new((self.vector + number * 16) as *const c_void).read(0)
+            }
+            _ => memory::read_user(self.vector + number * 16)?,
+        };
+        if number == 0 {
+            Some((
+                base.wrapping_add(self.start),
+                length.wrapping_sub(self.start),
+            ))
         } else {
-            let [base, length] = memory::read_user::<[u64; 2]>(self.vector + number * 16)?;
             Some((base, length))
         }
     }
@@ -251,7 +294,7 @@ impl Parts {
     /// iovec is read with it, so that the size is a constant, and counts as empty.
     #[inline(always)]
     pub(crate) fn few(&self) -> Option<FewParts> {
-        if self.compat || self.count == 0 || self.count > FEW_PARTS as u64 {
+        if self.layout != layout::NATIVE || self.count == 0 || self.count > FEW_PARTS as u64 {
             return None;
         }
         memory::read_user(self.vector)
@@ -296,20 +339,17 @@ pub(crate) fn gather_few(parts: &FewParts, count: u64, wanted: u32, target: *mut
 /// What the loop over an iovec's parts works on.
 struct Gathering {
     parts: Parts,
-    /// Bytes that are passed over first.
-    skipped: u64,
     wanted: u32,
     gathered: u32,
     unreadable: bool,
 }
 
-/// Copies `wanted` bytes of an iovec, after `skipped` bytes, into this CPU's [`GATHER`]. Gives the
-/// number copied, and why it is not all.
+/// Copies `wanted` bytes of an iovec into this CPU's [`GATHER`]. Gives the number copied, and why it
+/// is not all.
 #[inline(always)]
-pub(crate) fn gather(parts: Parts, skipped: u64, wanted: u32) -> (u32, u8) {
+pub(crate) fn gather(parts: Parts, wanted: u32) -> (u32, u8) {
     let mut gathering = Gathering {
         parts,
-        skipped,
         wanted,
         gathered: 0,
         unreadable: false,
@@ -350,13 +390,6 @@ unsafe extern "C" fn gather_part(number: u64, context: *mut c_void) -> i64 {
         gathering.unreadable = true;
         return 1;
     };
-    if gathering.skipped >= length {
-        gathering.skipped -= length;
-        return 0;
-    }
-    let address = address + gathering.skipped;
-    let length = length - gathering.skipped;
-    gathering.skipped = 0;
     let left = u64::from(gathering.wanted - start);
     let length = if length < left { length } else { left } as u32;
     if length == 0 {
@@ -379,40 +412,4 @@ unsafe extern "C" fn gather_part(number: u64, context: *mut c_void) -> i64 {
     }
     gathering.gathered = start + length;
     0
-}
-
-/// The last bytes of a call that has moved `moved` bytes; `None` where they are out of reach.
-#[inline(always)]
-pub(crate) fn tail(source: Source, moved: u32) -> Option<(u32, [u8; TAIL])> {
-    let length = if moved < TAIL as u32 {
-        moved
-    } else {
-        TAIL as u32
-    };
-    let before = u64::from(moved - length);
-    match source {
-        Source::Piece(address) if length == TAIL as u32 => {
-            Some((length, memory::read_user(address + before)?))
-        }
-        Source::Piece(address) => {
-            let mut tail = [0; TAIL];
-            // The compiler knows that it is less than TAIL and would leave the mask out, which
-            // the verifier needs.
-            let length = black_box(length) & 7;
-            // SAFETY: `tail` has room for TAIL bytes, and `length` is less.
-            unsafe { memory::copy_user(tail.as_mut_ptr(), length, address) }
-                .then_some((length, tail))
-        }
-        Source::Parts(parts) => {
-            let (gathered, _) = gather(parts, before, length);
-            if gathered != length {
-                return None;
-            }
-            let gather = GATHER.get_ptr_mut(0)?;
-            // SAFETY: the map has the entry; only its address is taken.
-            let payload = unsafe { &raw const (*gather).payload };
-            // SAFETY: the payload is longer than a tail.
-            Some((length, unsafe { payload.cast::<[u8; TAIL]>().read() }))
-        }
-    }
 }

@@ -1,10 +1,13 @@
 //! What happens at each send and receive: count, copy what is needed, tell the agent.
 
+use core::hint::black_box;
+
 use aya_ebpf::helpers::{
     bpf_get_current_pid_tgid, bpf_ktime_get_boot_ns, generated::bpf_skc_to_tcp_sock,
 };
 use wirespan_ebpf::{
     TURN_BUDGET,
+    frames::framing,
     records::{DataRecord, TAIL, cause, data_flags, direction, family, kind},
     stats::KernelStats,
     verdict::Verdict,
@@ -12,12 +15,16 @@ use wirespan_ebpf::{
 
 use crate::{
     buffer::{self, Source},
+    framed,
     globals::{self, offset},
-    lifecycle,
+    heads,
+    iterator::Message,
+    lifecycle, long,
     maps::{GATHER, VERDICTS},
     memory::{self, KernelPointer},
     ring::{self, Ring, Written},
     socket::{self, SocketState, flags},
+    walk::Walk,
 };
 
 /// Receives with one of these move no byte of the stream: `MSG_PEEK`, `MSG_ERRQUEUE`.
@@ -33,9 +40,15 @@ const SNIFFED_TURNS: u32 = 16;
 const RECORDS_PER_VERDICT_CHECK: u32 = 16;
 
 /// A call on `sock` has returned `moved`: bytes sent or received, 0 at the end of the stream, or
-/// a negative error.
+/// a negative error. `message` is what it worked on, where the hook has that.
 #[inline(always)]
-pub(crate) fn transferred(sock: KernelPointer, way: u8, moved: i32, receive_flags: u32) {
+pub(crate) fn transferred(
+    sock: KernelPointer,
+    way: u8,
+    moved: i32,
+    receive_flags: u32,
+    message: Option<Message>,
+) {
     let thread = bpf_get_current_pid_tgid();
     let tgid = (thread >> 32) as u32;
     if tgid == globals::agent_tgid() || receive_flags & (MSG_PEEK | MSG_ERRQUEUE) != 0 {
@@ -75,6 +88,7 @@ pub(crate) fn transferred(sock: KernelPointer, way: u8, moved: i32, receive_flag
         tgid,
         tid: thread as u32,
         discarded: receive_flags & MSG_TRUNC != 0,
+        message,
     };
     record(state, &transfer);
 }
@@ -87,6 +101,7 @@ struct Transfer {
     tgid: u32,
     tid: u32,
     discarded: bool,
+    message: Option<Message>,
 }
 
 #[inline(always)]
@@ -160,6 +175,9 @@ fn take_turn(state: &mut SocketState, transfer: &Transfer) -> bool {
     state.direction = transfer.way;
     state.turn += 1;
     state.budget = TURN_BUDGET;
+    state.beyond = 0;
+    state.content = 0;
+    state.head = 0;
     true
 }
 
@@ -214,14 +232,15 @@ fn is_ignored_by_now(state: &mut SocketState, turned: bool, sequence: u32) -> bo
         return false;
     };
     let _ = VERDICTS.remove(state.cookie);
-    if verdict != Verdict::Ignore as u8 {
-        return false;
+    if verdict == Verdict::Ignore as u8 {
+        state.flags |= flags::IGNORED;
+        return true;
     }
-    state.flags |= flags::IGNORED;
-    true
+    framed::judged(state, verdict);
+    false
 }
 
-/// Copies what the turn's budget still allows and writes the record.
+/// Copies the call and writes its record, or has that done.
 #[inline(always)]
 fn copy(
     state: &mut SocketState,
@@ -229,7 +248,7 @@ fn copy(
     stats: &mut KernelStats,
     mut data: DataRecord,
 ) {
-    let Some(ring) = ring::current(stats) else {
+    let Some(mut ring) = ring::current(stats) else {
         return;
     };
     let source = if transfer.moved == 0 {
@@ -237,38 +256,79 @@ fn copy(
     } else if transfer.discarded {
         Err(cause::UNREADABLE)
     } else {
-        buffer::locate(state, transfer.way, transfer.moved, transfer.tid)
+        locate(state, transfer, &mut data)
     };
-    let wanted = if transfer.moved < state.budget {
-        transfer.moved
-    } else {
-        state.budget
-    };
-    state.budget -= wanted;
     let written = match source {
         Err(why) => {
+            framed::missed(state, &data);
+            heads::pass(state, transfer.moved);
             data.cause = why;
+            let left = if transfer.moved < state.budget {
+                transfer.moved
+            } else {
+                state.budget
+            };
+            state.budget -= left;
             ring.write_data(&data, 0)
         }
+        Ok(source) if state.framing != framing::NONE || transfer.moved >= state.budget => {
+            return walk_through(state, transfer, source, &data);
+        }
         Ok(source) => {
-            if wanted < transfer.moved
-                && let Some((length, tail)) = buffer::tail(source, transfer.moved)
-            {
-                data.tail_length = length;
-                data.tail = tail;
-            }
-            write(&ring, &mut data, source, wanted)
+            // Within the turn's budget.
+            state.budget -= transfer.moved;
+            let written = write(&mut ring, &mut data, source, transfer.moved);
+            heads::note(state, ring.last, transfer.moved);
+            written
         }
     };
     account(state, stats, &data, written);
-    if written != Written::Yes && transfer.sock.load::<u8>(offset!(sock_state)) == TCP_CLOSE {
+    if written != Written::Yes {
+        unwritten(state, transfer);
+    }
+}
+
+/// Has a call walked that is not simply copied. What it needs goes into a map first, so that the
+/// verifier walks through it once, however it got there.
+#[inline(always)]
+fn walk_through(state: &mut SocketState, transfer: &Transfer, source: Source, data: &DataRecord) {
+    let Some(walk) = Walk::get() else {
+        return;
+    };
+    walk.describe(source, data);
+    if long::walked(state, walk) != 0 {
+        unwritten(state, transfer);
+    }
+}
+
+#[inline(always)]
+fn unwritten(state: &mut SocketState, transfer: &Transfer) {
+    if transfer.sock.load::<u8>(offset!(sock_state)) == TCP_CLOSE {
         // Read after a reset, when the end was already told.
         lifecycle::abandon(state);
     }
 }
 
+/// Finds the bytes by the call's registers, else by the message that it worked on.
 #[inline(always)]
-fn write(ring: &Ring, data: &mut DataRecord, source: Source, wanted: u32) -> Written {
+fn locate(
+    state: &mut SocketState,
+    transfer: &Transfer,
+    data: &mut DataRecord,
+) -> Result<Source, u8> {
+    let why = match buffer::locate(state, transfer.way, transfer.moved, transfer.tid) {
+        Ok(source) => return Ok(source),
+        Err(why) => why,
+    };
+    let message = transfer.message.ok_or(why)?;
+    if buffer::in_worker() {
+        data.tid = 0;
+    }
+    message.locate(transfer.moved).ok_or(why)
+}
+
+#[inline(always)]
+fn write(ring: &mut Ring, data: &mut DataRecord, source: Source, wanted: u32) -> Written {
     let parts = match source {
         _ if wanted == 0 => return ring.write_data(data, 0),
         Source::Piece(address) => return write_piece(ring, data, address, wanted),
@@ -290,7 +350,7 @@ fn write(ring: &Ring, data: &mut DataRecord, source: Source, wanted: u32) -> Wri
         Some(few) => {
             buffer::gather_few(&few, parts.count, wanted, (&raw mut gather.payload).cast())
         }
-        None => buffer::gather(parts, 0, wanted),
+        None => buffer::gather(parts, wanted),
     };
     data.captured = gathered;
     data.cause = why;
@@ -299,7 +359,7 @@ fn write(ring: &Ring, data: &mut DataRecord, source: Source, wanted: u32) -> Wri
 }
 
 #[inline(always)]
-fn write_piece(ring: &Ring, data: &mut DataRecord, address: u64, wanted: u32) -> Written {
+fn write_piece(ring: &mut Ring, data: &mut DataRecord, address: u64, wanted: u32) -> Written {
     data.captured = wanted;
     let written = ring.write_data(data, address);
     if written != Written::Unreadable {
@@ -311,7 +371,12 @@ fn write_piece(ring: &Ring, data: &mut DataRecord, address: u64, wanted: u32) ->
 }
 
 #[inline(always)]
-fn account(state: &mut SocketState, stats: &mut KernelStats, data: &DataRecord, written: Written) {
+pub(crate) fn account(
+    state: &mut SocketState,
+    stats: &mut KernelStats,
+    data: &DataRecord,
+    written: Written,
+) {
     if written != Written::Yes {
         stats.ring_full += 1;
         return;
@@ -321,6 +386,9 @@ fn account(state: &mut SocketState, stats: &mut KernelStats, data: &DataRecord, 
     stats.bytes_captured += u64::from(data.captured);
     let uncaptured = data.length - data.captured;
     if uncaptured > 0 {
-        stats.uncaptured_bytes[usize::from(data.cause & 7)] += u64::from(uncaptured);
+        let cause = black_box(usize::from(data.cause));
+        if cause < cause::COUNT {
+            stats.uncaptured_bytes[cause] += u64::from(uncaptured);
+        }
     }
 }

@@ -6,14 +6,16 @@
 
 #![no_std]
 
+pub mod frames;
 pub mod offsets;
 pub mod records;
 pub mod stats;
 pub mod syscalls;
+pub mod text;
 pub mod verdict;
 
 /// Version of everything in this crate; the kernel object holds it in the global `ABI`.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// Stands in the kernel object, so that the agent can tell what it was built with before it loads
 /// anything.
@@ -40,6 +42,12 @@ impl AbiMark {
 /// Bytes of one turn that are copied to the agent; the rest of the turn is only counted.
 /// A turn is a run of bytes in one direction.
 pub const TURN_BUDGET: u32 = 4096;
+
+/// Bytes of one turn of HTTP/1 that are copied for as long as its first head has not ended.
+pub const HEAD_BUDGET: u32 = 65_536;
+
+/// Bytes of one turn of HTTP/1 that are copied on a connection whose turns hold several messages.
+pub const PIPELINE_BUDGET: u32 = 262_144;
 
 /// Rings that the object declares. The agent uses one for each group of CPUs, at most this many.
 pub const MAX_RINGS: u32 = 8;

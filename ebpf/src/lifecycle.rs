@@ -4,9 +4,12 @@ use aya_ebpf::helpers::{
     bpf_get_current_pid_tgid, bpf_ktime_get_boot_ns,
     generated::{bpf_get_current_cgroup_id, bpf_get_current_task_btf},
 };
-use wirespan_ebpf::records::{
-    CloseRecord, EXEC_ARGUMENTS, EXEC_ENVIRONMENT, ExecRecord, ExitRecord, ForkRecord, close_how,
-    direction, kind, role,
+use wirespan_ebpf::{
+    frames::framing,
+    records::{
+        CloseRecord, EXEC_ARGUMENTS, EXEC_ENVIRONMENT, ExecRecord, ExitRecord, ForkRecord,
+        close_how, direction, kind, role,
+    },
 };
 
 use crate::{
@@ -129,9 +132,12 @@ pub(crate) fn left_open(sock: KernelPointer) {
 }
 
 /// Requests of the turns after the last one of which a record was written: no later record will
-/// tell the agent of them.
+/// tell the agent of them. Turns of frames are no requests.
 #[inline(always)]
 fn unwritten_requests(state: &SocketState) -> u32 {
+    if state.framing > framing::NONE {
+        return 0;
+    }
     let turns = state.turn.wrapping_sub(state.written_turn);
     let request = if state.role == role::CLIENT {
         direction::SEND

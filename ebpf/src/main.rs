@@ -10,12 +10,18 @@
 
 mod buffer;
 mod capture;
+mod framed;
+mod framer;
 mod globals;
+mod heads;
+mod iterator;
 mod lifecycle;
+mod long;
 mod maps;
 mod memory;
 mod ring;
 mod socket;
+mod walk;
 
 use aya_ebpf::{
     EbpfContext as _,
@@ -25,7 +31,7 @@ use aya_ebpf::{
 };
 use wirespan_ebpf::records::direction;
 
-use crate::memory::KernelPointer;
+use crate::{iterator::Message, memory::KernelPointer};
 
 /// Logs a call that moved bytes; only in objects that are built to be debugged.
 macro_rules! log_moved {
@@ -41,7 +47,7 @@ fn sock_send_length(ctx: BtfTracePointContext) {
     let sock = KernelPointer::new(ctx.arg(0));
     let moved: i32 = ctx.arg(1);
     log_moved!(ctx, "sock_send_length {}", moved);
-    capture::transferred(sock, direction::SEND, moved, 0);
+    capture::transferred(sock, direction::SEND, moved, 0, None);
 }
 
 /// `trace_sock_recv_length(struct sock *sk, int ret, int flags)`, Linux 6.3.
@@ -50,14 +56,21 @@ fn sock_recv_length(ctx: BtfTracePointContext) {
     let sock = KernelPointer::new(ctx.arg(0));
     let moved: i32 = ctx.arg(1);
     log_moved!(ctx, "sock_recv_length {}", moved);
-    capture::transferred(sock, direction::RECEIVE, moved, ctx.arg(2));
+    capture::transferred(sock, direction::RECEIVE, moved, ctx.arg(2), None);
+}
+
+/// The second and third argument of the functions that send and receive.
+#[inline(always)]
+fn message(ctx: &FExitContext) -> Message {
+    Message::new(ctx.arg(1), ctx.arg(2))
 }
 
 /// `int tcp_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)`
 #[fexit(function = "tcp_sendmsg")]
 fn tcp_sendmsg(ctx: FExitContext) {
     let Ok(moved) = ctx.ret() else { return };
-    capture::transferred(KernelPointer::new(ctx.arg(0)), direction::SEND, moved, 0);
+    let sock = KernelPointer::new(ctx.arg(0));
+    capture::transferred(sock, direction::SEND, moved, 0, Some(message(&ctx)));
 }
 
 /// `int tcp_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags, int *addr_len)`,
@@ -66,7 +79,13 @@ fn tcp_sendmsg(ctx: FExitContext) {
 fn tcp_recvmsg(ctx: FExitContext) {
     let Ok(moved) = ctx.ret() else { return };
     let sock = KernelPointer::new(ctx.arg(0));
-    capture::transferred(sock, direction::RECEIVE, moved, ctx.arg(3));
+    capture::transferred(
+        sock,
+        direction::RECEIVE,
+        moved,
+        ctx.arg(3),
+        Some(message(&ctx)),
+    );
 }
 
 /// `int unix_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)`
@@ -74,7 +93,7 @@ fn tcp_recvmsg(ctx: FExitContext) {
 fn unix_stream_sendmsg(ctx: FExitContext) {
     let Ok(moved) = ctx.ret() else { return };
     let sock = socket::of_socket(KernelPointer::new(ctx.arg(0)));
-    capture::transferred(sock, direction::SEND, moved, 0);
+    capture::transferred(sock, direction::SEND, moved, 0, Some(message(&ctx)));
 }
 
 /// `int unix_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t size, int flags)`
@@ -82,7 +101,13 @@ fn unix_stream_sendmsg(ctx: FExitContext) {
 fn unix_stream_recvmsg(ctx: FExitContext) {
     let Ok(moved) = ctx.ret() else { return };
     let sock = socket::of_socket(KernelPointer::new(ctx.arg(0)));
-    capture::transferred(sock, direction::RECEIVE, moved, ctx.arg(3));
+    capture::transferred(
+        sock,
+        direction::RECEIVE,
+        moved,
+        ctx.arg(3),
+        Some(message(&ctx)),
+    );
 }
 
 /// `int tcp_sendpage(struct sock *sk, struct page *page, int offset, size_t size, int flags)`: what
@@ -90,7 +115,8 @@ fn unix_stream_recvmsg(ctx: FExitContext) {
 #[fexit(function = "tcp_sendpage")]
 fn tcp_sendpage(ctx: FExitContext) {
     let Ok(moved) = ctx.ret() else { return };
-    capture::transferred(KernelPointer::new(ctx.arg(0)), direction::SEND, moved, 0);
+    let sock = KernelPointer::new(ctx.arg(0));
+    capture::transferred(sock, direction::SEND, moved, 0, None);
 }
 
 /// `ssize_t unix_stream_sendpage(struct socket *sock, struct page *page, int offset, size_t size,
@@ -99,7 +125,7 @@ fn tcp_sendpage(ctx: FExitContext) {
 fn unix_stream_sendpage(ctx: FExitContext) {
     let Ok(moved) = ctx.ret() else { return };
     let sock = socket::of_socket(KernelPointer::new(ctx.arg(0)));
-    capture::transferred(sock, direction::SEND, moved, 0);
+    capture::transferred(sock, direction::SEND, moved, 0, None);
 }
 
 /// `trace_inet_sock_set_state(const struct sock *sk, const int oldstate, const int newstate)`

@@ -8,7 +8,7 @@ use wirespan_ebpf::{
     MAX_RINGS, MAX_VERDICTS, TURN_BUDGET, records::DataRecord, stats::KernelStats,
 };
 
-use crate::socket::SocketState;
+use crate::{socket::SocketState, walk::Walk};
 
 /// Size that the object declares for a ring; the agent sets the real one.
 const RING_SIZE: usize = 4096;
@@ -49,6 +49,10 @@ pub(crate) static VERDICTS: LruHashMap<u64, u8, { MAX_VERDICTS as usize }> = Lru
 #[btf_map]
 pub(crate) static STATS: PerCpuArray<KernelStats, 1> = PerCpuArray::new();
 
+/// Set to 1 by the agent when it goes to sleep; who wakes it sets it to 0.
+#[btf_map]
+pub(crate) static ASLEEP: Array<u32, 1> = Array::new();
+
 /// Set to 1 when all unix sockets that are older than the agent have been marked.
 #[btf_map]
 pub(crate) static UNIX_MARKED: Array<u32, 1> = Array::new();
@@ -65,3 +69,7 @@ pub(crate) struct Gather {
 /// Where this CPU gathers.
 #[btf_map]
 pub(crate) static GATHER: PerCpuArray<Gather, 1> = PerCpuArray::new();
+
+/// Where this CPU walks through frames.
+#[btf_map]
+pub(crate) static WALK: PerCpuArray<Walk, 1> = PerCpuArray::new();

@@ -49,6 +49,20 @@ pub struct KernelOffsets {
     pub unix_peer: u32,
     /// `unix_sock.addr`
     pub unix_address: u32,
+    /// `msghdr.msg_iter.iter_type`: the iterator over a call's bytes, of which nothing is required.
+    pub iterator_type: u32,
+    /// `msghdr.msg_iter.iov_offset`
+    pub iterator_offset: u32,
+    /// `msghdr.msg_iter.count`
+    pub iterator_count: u32,
+    /// `msghdr.msg_iter.ubuf`
+    pub iterator_buffer: u32,
+    /// `msghdr.msg_iter.__iov` (`iov` before 6.4)
+    pub iterator_vector: u32,
+    /// Value of `ITER_UBUF` (since 6.0); [`u32::MAX`] where there is none, or a member is missing.
+    pub iterator_is_buffer: u32,
+    /// Value of `ITER_IOVEC`; [`u32::MAX`] likewise.
+    pub iterator_is_vector: u32,
     /// `task_struct.flags`
     pub task_flags: u32,
     /// `task_struct.mm`
@@ -85,8 +99,12 @@ pub struct KernelOffsets {
     pub dentry_name: u32,
     /// The user's registers in `pt_regs`: system call number.
     pub regs_syscall: u32,
-    /// The user's registers: return value (`-ENOSYS` on x86 while the call runs).
+    /// The user's registers: return value. While a call runs it is `-ENOSYS` on x86, and the
+    /// first argument, as in `regs_original`, on arm64.
     pub regs_return: u32,
+    /// The user's registers: first argument, which the return value does not replace;
+    /// [`u32::MAX`] on x86.
+    pub regs_original: u32,
     /// The user's registers: arguments 1 to 5 of a native call.
     pub regs_argument: [u32; 5],
     /// The user's registers: arguments 1 to 3 of a 32-bit call.

@@ -63,7 +63,8 @@ pub mod cause {
     pub const SENDFILE: u8 = 1;
     /// `splice`, `tee` or `vmsplice`: likewise.
     pub const SPLICE: u8 = 2;
-    /// The call was made by `io_uring`, whose buffers these hooks cannot find.
+    /// The call was made by `io_uring`. Only the trampolines can find its buffers, and not those
+    /// that were registered before.
     pub const IO_URING: u8 = 3;
     /// A system call that is not known to carry a user buffer.
     pub const UNKNOWN_SYSCALL: u8 = 4;
@@ -73,8 +74,10 @@ pub mod cause {
     pub const IOVEC_LIMIT: u8 = 6;
     /// Which message of a `sendmmsg` or `recvmmsg` this was could not be told.
     pub const MESSAGE_UNKNOWN: u8 = 7;
+    /// More frames in one call than are walked.
+    pub const FRAME_LIMIT: u8 = 8;
     /// Number of causes.
-    pub const COUNT: usize = 8;
+    pub const COUNT: usize = 9;
 }
 
 /// Bits of [`DataRecord::flags`].
@@ -123,7 +126,8 @@ pub struct RecordHeader {
     pub time: u64,
 }
 
-/// One call that sent or received bytes, after it returned. `captured` bytes follow.
+/// One call that sent or received bytes, after it returned, or a part of one: the records of a call
+/// follow each other without a hole. `captured` bytes follow.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "user", derive(FromBytes, Immutable, KnownLayout))]
 #[repr(C)]
@@ -150,11 +154,11 @@ pub struct DataRecord {
     /// How often the direction has changed on this socket, from 1. Counted even when records are
     /// lost.
     pub turn: u32,
-    /// Bytes that the call moved.
+    /// Bytes that the call moved, or of a part its bytes.
     pub length: u32,
     /// Bytes that follow this header: the first of those moved.
     pub captured: u32,
-    /// Thread that made the call.
+    /// Thread that made the call; 0 where a thread of `io_uring` made it for any of the process's.
     pub tid: u32,
     /// Bytes of `tail` that are set.
     pub tail_length: u32,

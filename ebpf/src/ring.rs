@@ -17,7 +17,7 @@ use wirespan_ebpf::{TURN_BUDGET, records::DataRecord, stats::KernelStats};
 
 use crate::{
     globals,
-    maps::{Gather, RINGS, STATS},
+    maps::{ASLEEP, Gather, RINGS, STATS},
     memory,
 };
 
@@ -29,6 +29,8 @@ const RECORDS_PER_FILL_CHECK: u64 = 32;
 pub(crate) struct Ring {
     map: *mut c_void,
     flags: u64,
+    /// The last four bytes of the payload that was written last, 0 when it was shorter.
+    pub(crate) last: u32,
 }
 
 /// Counters of this CPU.
@@ -52,11 +54,27 @@ pub(crate) fn current(stats: &KernelStats) -> Option<Ring> {
     if stats.records.is_multiple_of(RECORDS_PER_FILL_CHECK) {
         // SAFETY: `map` is a ring buffer.
         let waiting = unsafe { bpf_ringbuf_query(map, u64::from(BPF_RB_AVAIL_DATA)) };
-        if waiting >= globals::wake_mark() {
+        if waiting >= globals::wake_mark() && take_sleep() {
             flags = u64::from(BPF_RB_FORCE_WAKEUP);
         }
     }
-    Some(Ring { map, flags })
+    Some(Ring {
+        map,
+        flags,
+        last: 0,
+    })
+}
+
+/// Whether the agent sleeps and is to be woken by this record. A wake-up of one that is awake
+/// costs an interrupt, which it does not notice.
+#[inline(always)]
+fn take_sleep() -> bool {
+    let Some(asleep) = ASLEEP.get_ptr_mut(0) else {
+        return false;
+    };
+    // SAFETY: the map has the entry; several CPUs may read 1 and wake the agent at once, which
+    // is harmless.
+    unsafe { asleep.replace(0) != 0 }
 }
 
 impl Ring {
@@ -79,7 +97,7 @@ impl Ring {
     /// Writes a data record whose payload lies in one piece of the user's memory, in the
     /// smallest class that holds it.
     #[inline(always)]
-    pub(crate) fn write_data(&self, record: &DataRecord, address: u64) -> Written {
+    pub(crate) fn write_data(&mut self, record: &DataRecord, address: u64) -> Written {
         let length = record.captured;
         if length == 0 {
             self.write_class::<0>(record, address)
@@ -97,7 +115,7 @@ impl Ring {
     /// Kept as a function of its own for each class, so that the compiler cannot merge the
     /// classes into one reservation of variable size, which the verifier refuses.
     #[inline(never)]
-    fn write_class<const CLASS: usize>(&self, record: &DataRecord, address: u64) -> Written {
+    fn write_class<const CLASS: usize>(&mut self, record: &DataRecord, address: u64) -> Written {
         let size = (size_of::<DataRecord>() + CLASS) as u64;
         // SAFETY: `map` is a ring buffer; the size is a constant of this function.
         let room = unsafe { bpf_ringbuf_reserve(self.map, size, 0) }.cast::<u8>();
@@ -122,6 +140,11 @@ impl Ring {
                 unsafe { bpf_ringbuf_discard(room.cast(), u64::from(BPF_RB_NO_WAKEUP)) };
                 return Written::Unreadable;
             }
+            let end = black_box(length.wrapping_sub(4)) as usize & (CLASS - 1);
+            if end <= CLASS - 4 {
+                // SAFETY: four bytes from there on are within the CLASS bytes of the payload.
+                self.last = unsafe { payload.wrapping_add(end).cast::<u32>().read_unaligned() };
+            }
         }
         // SAFETY: `room` was reserved above and is given up here.
         unsafe { bpf_ringbuf_submit(room.cast(), self.flags) };
@@ -130,7 +153,7 @@ impl Ring {
 
     /// Writes a data record that was gathered, in its exact size.
     #[inline(always)]
-    pub(crate) fn write_gathered(&self, gather: &mut Gather, length: u32) -> Written {
+    pub(crate) fn write_gathered(&mut self, gather: &mut Gather, length: u32) -> Written {
         // Hidden from the compiler, which knows the bound and would leave out the check that the
         // verifier needs, here where the size is used.
         let length = black_box(length);
@@ -138,6 +161,10 @@ impl Ring {
             return Written::RingFull;
         }
         let size = size_of::<DataRecord>() as u64 + u64::from(length);
+        let end = (length.wrapping_sub(4) & (TURN_BUDGET - 1)) as usize;
+        let last = (&raw const gather.payload).cast::<u8>().wrapping_add(end);
+        // SAFETY: the payload has twice the budget's bytes.
+        self.last = unsafe { last.cast::<u32>().read_unaligned() };
         // SAFETY: `map` is a ring buffer; the verifier checks `size` against the map's value.
         let failed = unsafe {
             bpf_ringbuf_output(

@@ -13,6 +13,7 @@ use aya_ebpf::{
 use wirespan_ebpf::records::{OpenRecord, direction, family, kind, open_flags, role};
 
 use crate::{
+    framer::Framer,
     globals::offset,
     maps::{SOCKETS, UNIX_MARKED},
     memory::KernelPointer,
@@ -33,6 +34,8 @@ pub(crate) mod flags {
     /// Its end could not be written: from then on its requests are counted here, and no record
     /// tells the agent to count them too.
     pub(crate) const ABANDONED: u8 = 8;
+    /// A turn held more than one message of HTTP/1.
+    pub(crate) const PIPELINED: u8 = 16;
 }
 
 /// The state of one socket.
@@ -55,12 +58,20 @@ pub(crate) struct SocketState {
     pub(crate) written_turn: u32,
     /// Bytes of this turn that may still be copied.
     pub(crate) budget: u32,
+    /// Bytes of this turn that were copied beyond its budget.
+    pub(crate) beyond: u32,
+    /// Zero.
+    pub(crate) reserved_word: u32,
+    /// Bytes of the current message's content that are still to move, where they are known.
+    pub(crate) content: u64,
     /// Thread that makes the call on `vector`.
     pub(crate) vector_thread: u32,
     /// Message of `vector` that comes next.
     pub(crate) vector_next: u32,
     /// Bytes that the last message of `vector` moved.
     pub(crate) vector_moved: u32,
+    /// Where each direction is among its frames.
+    pub(crate) framers: [Framer; 2],
     /// Direction of this turn.
     pub(crate) direction: u8,
     /// See [`role`].
@@ -69,6 +80,12 @@ pub(crate) struct SocketState {
     pub(crate) flags: u8,
     /// See [`family`].
     pub(crate) family: u8,
+    /// See [`framing`](wirespan_ebpf::frames::framing).
+    pub(crate) framing: u8,
+    /// See [`crate::heads::head`].
+    pub(crate) head: u8,
+    /// Zero.
+    pub(crate) reserved: [u8; 2],
 }
 
 /// Family of a socket that is traced, `None` for all others.

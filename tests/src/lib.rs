@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod artifacts;
 pub mod calls;
+pub mod capture;
 pub mod check;
 pub mod client;
 pub mod collector;
@@ -13,6 +14,7 @@ pub mod golden;
 pub mod plan;
 pub mod process;
 pub mod raw;
+pub mod recording;
 pub mod server;
 pub mod span;
 pub mod summary;

@@ -1,7 +1,8 @@
-//! Every command that the README names: set up, build, run, test, vm, bench.
+//! Every command that the README names: set up, build, run, test, vm, bench, fuzz.
 
 mod bench;
 mod build;
+mod fuzz;
 mod held;
 mod run;
 mod setup;
@@ -66,6 +67,8 @@ enum Task {
     },
     /// Measures what the agent costs, beside its budgets
     Bench(bench::Options),
+    /// Gives parsers and file readers bytes that nobody would send
+    Fuzz(fuzz::Options),
 }
 
 fn main() -> ExitCode {
@@ -96,5 +99,6 @@ fn perform(task: Task) -> Result<()> {
             command,
         } => vm::vm(kernel, hooks, &command),
         Task::Bench(options) => bench::bench(options),
+        Task::Fuzz(options) => fuzz::fuzz(&options),
     }
 }

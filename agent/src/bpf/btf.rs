@@ -9,6 +9,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+mod enums;
 mod format;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -283,6 +284,7 @@ impl Btf {
         let entries = numbered.filter_map(|(number, _)| {
             let found = self.type_by_number(number)?;
             let by_name = found.is_composite()
+                || found.is_enumeration()
                 || (found.kind == kind::FUNCTION || found.kind == kind::TYPEDEF);
             let name = by_name.then(|| self.string(found.name))??;
             (!name.is_empty()).then(|| (hash(name), number))

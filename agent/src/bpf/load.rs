@@ -143,6 +143,7 @@ impl Kernel {
         let rings = take_rings(&mut ebpf, count)?;
         let stats = PerCpuArray::try_from(take_map(&mut ebpf, "STATS")?)?;
         let verdicts = HashMap::try_from(take_map(&mut ebpf, "VERDICTS")?)?;
+        let asleep = Array::try_from(take_map(&mut ebpf, "ASLEEP")?)?;
         #[cfg(feature = "debug-log")]
         let log = aya_log::EbpfLogger::init(&mut ebpf)?;
         let mut kernel = Self {
@@ -155,7 +156,8 @@ impl Kernel {
         };
         kernel.attach(chosen.hooks)?;
         kernel.mark_unix_sockets()?;
-        Ok((kernel, Rings::new(rings).map_err(LoadError::Rings)?))
+        let rings = Rings::new(rings, asleep).map_err(LoadError::Rings)?;
+        Ok((kernel, rings))
     }
 
     fn attach(&mut self, hooks: HookSet) -> Result<(), LoadError> {

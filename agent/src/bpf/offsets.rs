@@ -95,6 +95,7 @@ pub fn resolve(btf: &Btf) -> Result<KernelOffsets, OffsetsError> {
     };
     let mut offsets = KernelOffsets::default();
     sockets(&mut resolver, &mut offsets);
+    iterator(btf, &mut offsets);
     tasks(&mut resolver, &mut offsets);
     registers(&mut resolver, &mut offsets);
     if resolver.problems.is_empty() {
@@ -131,6 +132,36 @@ fn sockets(find: &mut Resolver<'_>, to: &mut KernelOffsets) {
     to.unix_address = find.offset("unix_sock.addr", 8);
 }
 
+/// The iterator over a call's bytes. Optional: where it is not as expected, bytes that are found
+/// by no other way are counted instead of read. Kernels number its kinds differently (6.0, 6.4 and
+/// 6.7 changed them).
+fn iterator(btf: &Btf, to: &mut KernelOffsets) {
+    let member = |path: &str, size: u32| {
+        let member = btf.byte_member(path).ok()?;
+        (member.size == size).then_some(member.offset)
+    };
+    let mut members = || {
+        to.iterator_type = member("msghdr.msg_iter.iter_type", 1)?;
+        to.iterator_offset = member("msghdr.msg_iter.iov_offset", 8)?;
+        to.iterator_count = member("msghdr.msg_iter.count", 8)?;
+        Some(())
+    };
+    let known = members();
+    let kind = |paths: &[&str], name: &str, at: &mut u32| {
+        *at = paths.iter().find_map(|path| member(path, 8))?;
+        known.and_then(|()| btf.enumerator("iter_type", name))
+    };
+    let buffer = kind(
+        &["msghdr.msg_iter.ubuf"],
+        "ITER_UBUF",
+        &mut to.iterator_buffer,
+    );
+    let vector = ["msghdr.msg_iter.__iov", "msghdr.msg_iter.iov"];
+    let vector = kind(&vector, "ITER_IOVEC", &mut to.iterator_vector);
+    to.iterator_is_buffer = buffer.unwrap_or(u32::MAX);
+    to.iterator_is_vector = vector.unwrap_or(u32::MAX);
+}
+
 fn tasks(find: &mut Resolver<'_>, to: &mut KernelOffsets) {
     to.task_flags = find.offset("task_struct.flags", 4);
     to.task_mm = find.offset("task_struct.mm", 8);
@@ -159,6 +190,7 @@ fn registers(find: &mut Resolver<'_>, to: &mut KernelOffsets) {
     to.task_compat_status = find.offset("task_struct.thread_info.status", 4);
     to.regs_syscall = find.offset("pt_regs.orig_ax", 8);
     to.regs_return = find.offset("pt_regs.ax", 8);
+    to.regs_original = u32::MAX;
     to.regs_argument = [
         "pt_regs.di",
         "pt_regs.si",
@@ -182,6 +214,7 @@ fn registers(find: &mut Resolver<'_>, to: &mut KernelOffsets) {
     to.task_compat_status = u32::MAX;
     to.regs_syscall = find.offset("pt_regs.syscallno", 4);
     to.regs_return = at(0);
+    to.regs_original = find.offset("pt_regs.orig_x0", 8);
     to.regs_argument = [at(0), at(1), at(2), at(3), at(4)];
     to.regs_argument_compat = [at(0), at(1), at(2)];
 }

@@ -1,7 +1,8 @@
 //! Reading the rings: one pass over all of them at a time, merged by time, no copies.
 //!
 //! Records become visible without a wake-up. The agent sleeps for [`DRAIN_INTERVAL`] between two
-//! passes, or until a program sees its ring filling and forces a wake-up.
+//! passes, or until a program sees its ring filling and forces a wake-up. The programs know when it
+//! sleeps, and leave it alone when it does not.
 
 use std::{
     io,
@@ -9,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use aya::maps::{MapData, RingBuf};
+use aya::maps::{Array, MapData, MapError, RingBuf};
 use rustix::event::{Timespec, epoll};
 
 use crate::clock::KernelTime;
@@ -22,14 +23,19 @@ const TIME_OFFSET: usize = 8;
 
 /// The rings in use.
 pub struct Rings {
-    rings: Vec<RingBuf<MapData>>,
+    readers: Vec<RingBuf<MapData>>,
+    /// Whether the agent sleeps, for the programs.
+    asleep: Array<MapData, u32>,
     wake_ups: OwnedFd,
 }
 
 impl Rings {
-    pub(super) fn new(rings: Vec<RingBuf<MapData>>) -> io::Result<Self> {
+    pub(super) fn new(
+        readers: Vec<RingBuf<MapData>>,
+        asleep: Array<MapData, u32>,
+    ) -> io::Result<Self> {
         let wake_ups = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        for ring in &rings {
+        for ring in &readers {
             // Edge-triggered: a ring that holds records is always ready; only a forced wake-up
             // is an edge.
             epoll::add(
@@ -39,15 +45,19 @@ impl Rings {
                 epoll::EventFlags::IN | epoll::EventFlags::ET,
             )?;
         }
-        Ok(Self { rings, wake_ups })
+        Ok(Self {
+            readers,
+            asleep,
+            wake_ups,
+        })
     }
 
     /// Sleeps until a ring fills up, at most for [`DRAIN_INTERVAL`].
     ///
     /// # Errors
     ///
-    /// That of `epoll_wait`, interruption by a signal aside.
-    pub fn wait(&self) -> io::Result<()> {
+    /// Those of `epoll_wait`, interruption by a signal aside, and of the map.
+    pub fn wait(&mut self) -> io::Result<()> {
         let limit = Timespec {
             tv_sec: 0,
             tv_nsec: DRAIN_INTERVAL.subsec_nanos().into(),
@@ -56,21 +66,32 @@ impl Rings {
             flags: epoll::EventFlags::empty(),
             data: epoll::EventData::new_u64(0),
         }; 8];
-        match epoll::wait(&self.wake_ups, &mut events, Some(&limit)) {
+        self.tell(true)?;
+        let woken = epoll::wait(&self.wake_ups, &mut events, Some(&limit));
+        self.tell(false)?;
+        match woken {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
+    fn tell(&mut self, asleep: bool) -> io::Result<()> {
+        let told = self.asleep.set(0, u32::from(asleep), 0);
+        told.map_err(|error| match error {
+            MapError::SyscallError(error) => error.io_error,
+            other => io::Error::other(other),
+        })
+    }
+
     /// Gives every record that was written before `until` to `each`, over all rings in order of
     /// time. Later records stay where they are: another ring may still get an earlier one.
     pub fn drain(&mut self, until: KernelTime, mut each: impl FnMut(&[u8])) {
-        let mut heads: Vec<Option<u64>> = self.rings.iter_mut().map(head).collect();
+        let mut heads: Vec<Option<u64>> = self.readers.iter_mut().map(head).collect();
         while let Some((number, time)) = earliest(&heads) {
             if time > until.0 {
                 return;
             }
-            let ring = &mut self.rings[number];
+            let ring = &mut self.readers[number];
             if let Some(record) = ring.next() {
                 each(&record);
             }

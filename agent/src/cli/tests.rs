@@ -37,8 +37,8 @@ fn run_is_the_default() {
     let args = run(line);
     assert_eq!(args, run(&format!("run {line}")));
     assert_eq!(args.hooks, Hooks::Trampoline);
-    assert_eq!(args.summary, Some(PathBuf::from("s.json")));
-    assert_eq!(args.log_level, Some(LogLevel::Debug));
+    assert_eq!(args.output.summary, Some(PathBuf::from("s.json")));
+    assert_eq!(args.output.log_level, Some(LogLevel::Debug));
     assert_eq!(args.filters.pid, [7]);
     assert_eq!(args.filters.exclude_pid, [8]);
     assert_eq!(args.filters.port, [80]);
@@ -50,8 +50,8 @@ fn run_is_the_default() {
 #[test]
 fn lists_are_repeated_or_separated_by_commas() {
     let both = [Exporter::OtlpJson, Exporter::Otlp];
-    assert_eq!(run("--export otlp-json,otlp").export, both);
-    assert_eq!(run("--export otlp-json --export otlp").export, both);
+    assert_eq!(run("--export otlp-json,otlp").output.export, both);
+    assert_eq!(run("--export otlp-json --export otlp").output.export, both);
     assert_eq!(run("--port 80,81 --port 82").filters.port, [80, 81, 82]);
     // A comma can be part of a file's name.
     assert_eq!(run("--exe a,b --exe c").filters.exe.len(), 2);
@@ -62,6 +62,44 @@ fn doctor_has_its_own_options() {
     assert!(matches!(parse("doctor"), Ok(Command::Doctor(args)) if !args.json));
     assert!(matches!(parse("doctor --json"), Ok(Command::Doctor(args)) if args.json));
     assert_eq!(refusal("doctor --pid 1"), ErrorKind::UnknownArgument);
+}
+
+#[test]
+fn record_takes_a_file_and_filters() {
+    let Ok(Command::Record(args)) = parse("record -o a.wspan --seconds 5 --port 80 --exe nginx")
+    else {
+        panic!("it is a recording");
+    };
+    assert_eq!(args.output, PathBuf::from("a.wspan"));
+    assert_eq!(args.seconds, Some(5));
+    assert_eq!(args.filters.port, [80]);
+    assert_eq!(args.filters.exe[0].as_str(), "nginx");
+    assert!(
+        matches!(parse("record --output a"), Ok(Command::Record(args)) if args.seconds.is_none())
+    );
+    assert_eq!(refusal("record"), ErrorKind::MissingRequiredArgument);
+    assert_eq!(
+        refusal("record -o a --export otlp"),
+        ErrorKind::UnknownArgument
+    );
+    refusal("record -o a --seconds 0");
+}
+
+#[test]
+fn replay_takes_a_file_and_an_exporter() {
+    let Ok(Command::Replay(args)) =
+        parse("replay a.pcap --perspective client --export otlp-json --summary s.json")
+    else {
+        panic!("it is a replay");
+    };
+    assert_eq!(args.file, PathBuf::from("a.pcap"));
+    assert_eq!(args.perspective, Some(Perspective::Client));
+    assert_eq!(args.output.export, [Exporter::OtlpJson]);
+    assert_eq!(args.output.summary, Some(PathBuf::from("s.json")));
+    assert!(matches!(parse("replay -"), Ok(Command::Replay(args)) if args.file.as_os_str() == "-"));
+    assert_eq!(refusal("replay"), ErrorKind::MissingRequiredArgument);
+    assert_eq!(refusal("replay a --port 80"), ErrorKind::UnknownArgument);
+    refusal("replay a --perspective both");
 }
 
 #[test]
@@ -90,7 +128,15 @@ fn wrong_usage_is_refused() {
 
 #[test]
 fn help_and_version_are_not_errors() {
-    for line in ["--help", "-h", "--version", "run --help", "doctor --help"] {
+    for line in [
+        "--help",
+        "-h",
+        "--version",
+        "run --help",
+        "doctor --help",
+        "record --help",
+        "replay --help",
+    ] {
         assert_eq!(parse(line).unwrap_err().exit_code(), 0, "{line}");
     }
     let help = parse("--help").unwrap_err().to_string();

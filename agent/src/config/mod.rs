@@ -1,4 +1,4 @@
-//! What this run does: the command line and the environment, resolved once at start.
+//! What comes out of this run: the command line and the environment, resolved once at start.
 //!
 //! Knows what was asked for, not how any of it is done. Like the OpenTelemetry specification asks
 //! of environment variables, an empty one counts as unset, and one that cannot be understood is
@@ -9,8 +9,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum as _;
 
-use crate::bpf::support::HooksChoice;
-use crate::cli::{Exporter, LogLevel, RunArgs};
+use crate::cli::{Exporter, LogLevel, OutputArgs};
 
 mod filters;
 pub mod otel_env;
@@ -66,19 +65,15 @@ pub struct Exporters {
     pub otlp: bool,
 }
 
-/// What this run does.
+/// Where spans go, what they are called, and what is told of the work.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where spans go.
     pub exporters: Exporters,
-    /// Which hooks were asked for.
-    pub hooks: HooksChoice,
     /// Where the summary goes at the end, if anywhere.
     pub summary: Option<PathBuf>,
     /// How much is logged.
     pub log_level: LogLevel,
-    /// What is traced.
-    pub filters: Filters,
     /// Request methods that are reported by name, case-sensitive; `None` means the standard ones.
     pub known_methods: Option<Vec<String>>,
     /// Whether remote procedure calls have the attributes of semantic conventions 1.37 too.
@@ -95,7 +90,7 @@ impl Config {
     ///
     /// [`ConfigError`] where options contradict each other.
     pub fn resolve(
-        args: RunArgs,
+        args: OutputArgs,
         variable: impl Fn(&str) -> Option<String>,
         is_terminal: bool,
     ) -> Result<Self, ConfigError> {
@@ -115,10 +110,8 @@ impl Config {
         let has_endpoint = ENDPOINTS.iter().any(|name| variable(name).is_some());
         Ok(Self {
             exporters: exporters(&args.export, is_terminal, has_endpoint)?,
-            hooks: args.hooks.into(),
             summary: args.summary,
             log_level: args.log_level.or(from_environment).unwrap_or_default(),
-            filters: Filters::new(args.filters),
             known_methods: variable(KNOWN_METHODS).map(|list| methods(&list)),
             former_rpc_names: variable(STABILITY).is_some_and(|list| has_former_rpc_names(&list)),
             warnings,

@@ -12,11 +12,11 @@ fn executable(path: &str) -> Executable {
     Executable::from_path(path.as_bytes())
 }
 
-fn args(line: &str) -> RunArgs {
+fn args(line: &str) -> crate::cli::RunArgs {
     let words = std::iter::once("wirespan").chain(line.split_whitespace());
     match Cli::try_parse_from(words).unwrap().into_command() {
         Command::Run(args) => args,
-        Command::Doctor(_) => panic!("{line} does not run"),
+        other => panic!("{line} does not run: {other:?}"),
     }
 }
 
@@ -26,7 +26,7 @@ fn resolve(line: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigErr
         found.map(|(_, value)| (*value).to_owned())
     };
     let is_terminal = variable("TERMINAL").is_some();
-    Config::resolve(args(line), variable, is_terminal)
+    Config::resolve(args(line).output, variable, is_terminal)
 }
 
 fn names(exporters: Exporters) -> Vec<&'static str> {
@@ -133,7 +133,7 @@ fn former_names_of_calls_are_asked_for() {
 }
 
 fn filters(line: &str) -> Filters {
-    resolve(line, &[]).unwrap().filters
+    Filters::new(args(line).filters)
 }
 
 #[test]

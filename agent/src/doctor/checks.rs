@@ -163,7 +163,7 @@ fn hooks(support: &Support, hooks: HookSet) -> Check {
     let check = ok(name, state.to_string());
     let alone = !support.state(other(hooks)).works();
     match state {
-        HookState::Works => check,
+        HookState::Works => ok(name, format!("{state} ({})", io_uring(hooks))),
         HookState::Untried => check
             .but(State::Unknown, cost(hooks, alone))
             .mended_by("run as root"),
@@ -174,11 +174,23 @@ fn hooks(support: &Support, hooks: HookSet) -> Check {
     }
 }
 
+const fn io_uring(hooks: HookSet) -> &'static str {
+    match hooks {
+        HookSet::Tracepoint => "what io_uring moves is counted, not read",
+        HookSet::Trampoline => "what io_uring moves is read, too",
+    }
+}
+
 const fn cost(hooks: HookSet, alone: bool) -> &'static str {
     match (hooks, alone) {
         (_, true) => "nothing can be traced, unless the other hooks work",
-        (HookSet::Tracepoint, false) => "nothing: the trampoline hooks see the same bytes",
-        (HookSet::Trampoline, false) => "nothing: the tracepoint hooks see the same bytes",
+        (HookSet::Tracepoint, false) => {
+            "nothing: the trampoline hooks read the same bytes and more"
+        }
+        (HookSet::Trampoline, false) => {
+            "bytes that are moved by io_uring: they are counted, not read, and its requests make no \
+             spans"
+        }
     }
 }
 

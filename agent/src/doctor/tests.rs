@@ -61,6 +61,9 @@ fn a_capable_host_costs_nothing() {
         assert_eq!(check["state"], "ok", "{name}");
         assert_eq!(check["cost"], serde_json::Value::Null, "{name}");
     }
+    let detail = |check: &str| checks[check]["detail"].as_str().unwrap().to_owned();
+    assert!(detail("tracepoint_hooks").contains("io_uring moves is counted"));
+    assert!(detail("trampoline_hooks").contains("io_uring moves is read"));
 }
 
 #[test]
@@ -75,7 +78,7 @@ fn a_hardened_host_is_traced_by_tracepoints() {
     assert_eq!(state(&json, "lockdown"), "ok");
     assert_eq!(json["hooks"], "tracepoint");
     let cost = json["checks"]["trampoline_hooks"]["cost"].as_str().unwrap();
-    assert!(cost.contains("tracepoint hooks see the same"), "{cost}");
+    assert!(cost.contains("moved by io_uring"), "{cost}");
 }
 
 #[test]
@@ -91,6 +94,8 @@ fn an_older_host_is_traced_by_trampolines() {
         .as_str()
         .unwrap();
     assert!(detail.contains("sock_send_length"), "{detail}");
+    let cost = json["checks"]["tracepoint_hooks"]["cost"].as_str().unwrap();
+    assert!(cost.starts_with("nothing"), "{cost}");
 }
 
 #[test]

@@ -183,7 +183,14 @@ impl<W: Write> Console<W> {
         if traces.is_empty() {
             return Ok(());
         }
-        let start = |trace: &Trace| trace.spans.iter().map(|span| span.start).min();
+        // The id decides between traces of the same time, not the order of a hash table.
+        let start = |trace: &Trace| {
+            trace
+                .spans
+                .iter()
+                .map(|span| (span.start, span.trace_id))
+                .min()
+        };
         traces.sort_by_cached_key(start);
         let mut text = String::new();
         for trace in traces {

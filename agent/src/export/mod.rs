@@ -2,7 +2,8 @@
 //!
 //! The only module that knows OTLP. Each destination has a bounded queue and a worker of its own
 //! (`queue`), so that a slow one harms no other and never the pipeline: a span that finds a queue
-//! full is dropped and counted. All destinations share the same immutable spans.
+//! full is dropped and counted. (Only a replay waits instead: see [`Pace`].) All destinations share
+//! the same immutable spans.
 //!
 //! For every destination holds: spans offered = accepted + rejected + dropped, once
 //! [`Exporters::shutdown`] has returned.
@@ -31,6 +32,7 @@ mod sink;
 mod stdout;
 
 pub use otlp::settings::OtlpSettings;
+pub use queue::Pace;
 
 use self::{
     console::{Console, ConsoleOptions},
@@ -129,6 +131,7 @@ impl Exporters {
     /// reached is no error: it may come up later.
     pub fn start(
         targets: impl IntoIterator<Item = Target>,
+        pace: Pace,
         counters: &Arc<Counters>,
     ) -> Result<Self, ExportError> {
         let queues = targets
@@ -136,21 +139,24 @@ impl Exporters {
             .map(|target| match target {
                 Target::Console(options) => {
                     let console = Console::new(stdout()?, options);
-                    sink::start(Output::Console(console), Arc::clone(counters))
+                    sink::start(Output::Console(console), pace, Arc::clone(counters))
                 }
                 Target::OtlpJson => {
                     let lines = JsonLines::new(stdout()?);
-                    sink::start(Output::JsonLines(lines), Arc::clone(counters))
+                    sink::start(Output::JsonLines(lines), pace, Arc::clone(counters))
                 }
-                Target::Otlp(settings) => otlp::start(*settings, Arc::clone(counters)),
+                Target::Otlp(settings) => otlp::start(*settings, pace, Arc::clone(counters)),
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { queues })
     }
 
-    /// Hands spans to every exporter. Never blocks on a destination: spans that find a queue full
-    /// are dropped there and counted.
+    /// Hands spans to every exporter. Spans that find a queue full are dropped there and counted,
+    /// or waited for: see [`Pace`].
     pub fn offer(&self, spans: &[Arc<Span>]) {
+        if spans.is_empty() {
+            return;
+        }
         for queue in &self.queues {
             queue.offer(spans);
         }

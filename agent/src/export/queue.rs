@@ -1,5 +1,7 @@
 //! The bounded queue before each exporter, and the ledger of what became of its spans.
 //!
+//! [`Pace`] decides who gives way when the queue is full.
+//!
 //! Every span that enters is settled exactly once: accepted, rejected or dropped. Knows nothing of
 //! how spans are sent.
 
@@ -15,6 +17,16 @@ use crate::{
     metrics::counters::{Counters, Flow, Loss},
     span::model::Span,
 };
+
+/// Who gives way when a destination is slower than the spans come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// The spans: those that find no room are dropped and counted. Capture cannot wait.
+    Live,
+    /// The pipeline, which waits for room. Local outputs take whole chunks, so that what they
+    /// write depends on the spans alone, not on time.
+    Replay,
+}
 
 /// What became of spans that were taken from the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,12 +54,15 @@ pub(super) struct Level {
 #[derive(Debug)]
 pub(super) struct Queue {
     state: Mutex<State>,
+    pace: Pace,
     capacity: usize,
     /// Fill mark at which a waiting worker is woken.
     mark: usize,
     thread: Condvar,
     task: Notify,
     finished: Condvar,
+    /// For a pipeline that waits.
+    room: Condvar,
     counters: Arc<Counters>,
 }
 
@@ -63,14 +78,16 @@ struct State {
 
 impl Queue {
     /// A queue of at most `capacity` spans that wakes its worker when `mark` of them wait.
-    pub(super) fn new(capacity: usize, mark: usize, counters: Arc<Counters>) -> Self {
+    pub(super) fn new(capacity: usize, mark: usize, pace: Pace, counters: Arc<Counters>) -> Self {
         Self {
             state: Mutex::default(),
+            pace,
             capacity,
             mark: mark.clamp(1, capacity.max(1)),
             thread: Condvar::new(),
             task: Notify::new(),
             finished: Condvar::new(),
+            room: Condvar::new(),
             counters,
         }
     }
@@ -79,8 +96,29 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds spans; those that find no room are counted as dropped. Never waits for a destination.
+    /// Adds spans. Those that find no room are counted as dropped, or are waited for: see [`Pace`].
     pub(super) fn offer(&self, spans: &[Arc<Span>]) {
+        match self.pace {
+            Pace::Live => self.add(spans),
+            Pace::Replay => {
+                for part in spans.chunks(self.mark) {
+                    self.wait_for_room(part.len());
+                    self.add(part);
+                }
+            }
+        }
+    }
+
+    fn wait_for_room(&self, count: usize) {
+        let _state = self
+            .room
+            .wait_while(self.lock(), |state| {
+                state.waiting.len() + count > self.capacity && !state.finished
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+    }
+
+    fn add(&self, spans: &[Arc<Span>]) {
         let (refused, reached) = {
             let mut state = self.lock();
             let before = state.waiting.len();
@@ -109,7 +147,9 @@ impl Queue {
         let mut state = self.lock();
         let count = state.waiting.len().min(limit);
         state.in_flight += count;
-        state.waiting.drain(..count).collect()
+        let taken = state.waiting.drain(..count).collect();
+        self.room.notify_one();
+        taken
     }
 
     /// What waits now, and whether the agent shuts down.
@@ -119,6 +159,11 @@ impl Queue {
             waiting: state.waiting.len(),
             deadline: state.deadline,
         }
+    }
+
+    /// Who gives way when the queue is full.
+    pub(super) fn pace(&self) -> Pace {
+        self.pace
     }
 
     /// Blocks a worker thread until the mark is reached, the shutdown begins or `limit` is over.
@@ -183,6 +228,7 @@ impl Queue {
     pub(super) fn finish(&self) {
         self.lock().finished = true;
         self.finished.notify_all();
+        self.room.notify_all();
     }
 
     /// Waits for the worker until `deadline`, then counts what is not settled as lost.

@@ -12,13 +12,15 @@ use super::{
     ExportError,
     console::Console,
     json_lines::JsonLines,
-    queue::{FinishOnDrop, Outcome, Queue},
+    queue::{FinishOnDrop, Outcome, Pace, Queue},
     report::Report,
 };
 use crate::{metrics::counters::Counters, span::model::Span};
 
 /// Spans that may wait for a local output: a burst of some tenths of a second at full speed.
 const CAPACITY: usize = 65_536;
+/// The same in a replay, which waits for the output.
+const REPLAY_CAPACITY: usize = 8 * CHUNK;
 /// Spans handed to an output at a time; for `otlp-json` the most in one line.
 const CHUNK: usize = 1_024;
 /// How often an output gets its turn while little happens.
@@ -74,9 +76,14 @@ impl<W: Write> Output<W> {
 /// Starts the thread of an output.
 pub(super) fn start<W: Write + Send + 'static>(
     output: Output<W>,
+    pace: Pace,
     counters: Arc<Counters>,
 ) -> Result<Arc<Queue>, ExportError> {
-    let queue = Arc::new(Queue::new(CAPACITY, CHUNK, counters));
+    let capacity = match pace {
+        Pace::Live => CAPACITY,
+        Pace::Replay => REPLAY_CAPACITY,
+    };
+    let queue = Arc::new(Queue::new(capacity, CHUNK, pace, counters));
     let finish = FinishOnDrop(Arc::clone(&queue));
     let name = output.name().to_owned();
     let worker = Worker {
@@ -109,8 +116,12 @@ struct Worker<W> {
 impl<W: Write> Worker<W> {
     fn run(mut self) {
         let mut ticked = Instant::now();
+        let is_live = self.queue.pace() == Pace::Live;
         loop {
             let level = self.queue.wait(TICK);
+            if !is_live && level.deadline.is_none() && level.waiting < CHUNK {
+                continue;
+            }
             let spans = self.queue.take(CHUNK);
             if spans.is_empty() && level.deadline.is_some() {
                 break;
@@ -128,7 +139,7 @@ impl<W: Write> Worker<W> {
                 };
                 self.settle(result);
             }
-            if ticked.elapsed() >= TICK {
+            if is_live && ticked.elapsed() >= TICK {
                 ticked = Instant::now();
                 let result = self.output.tick();
                 self.settle(result);

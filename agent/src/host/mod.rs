@@ -16,3 +16,11 @@ pub use identity::HostIdentity;
 pub use processes::Processes;
 pub use procfs::ProcRoot;
 pub use program::Executable;
+
+use crate::span::model::Resource;
+
+/// The resource of a process of which not even the host is known, as in a packet capture.
+#[must_use]
+pub fn unidentified() -> Resource {
+    resource::unidentified(None)
+}

@@ -157,6 +157,12 @@ impl Processes {
         })
     }
 
+    /// The resource of a process of which nothing is known but that it runs on this host.
+    #[must_use]
+    pub fn unidentified(&self) -> Resource {
+        resource::unidentified(Some(&self.host))
+    }
+
     /// The executable of a process, for the filters of the command line; `None` when it is
     /// neither known nor alive.
     pub fn executable(&mut self, pid: u32) -> Option<&Executable> {

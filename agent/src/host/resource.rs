@@ -76,12 +76,25 @@ pub(super) fn known(host: &HostIdentity, subject: Subject<'_>) -> Resource {
 
 /// The resource of a process that was gone before anything could be learnt of it.
 pub(super) fn unknown(host: &HostIdentity, pid: u32) -> Resource {
+    of_unknown(Some(host), Some(pid))
+}
+
+/// The resource of a process of which nothing is known, but perhaps its host.
+pub(super) fn unidentified(host: Option<&HostIdentity>) -> Resource {
+    of_unknown(host, None)
+}
+
+fn of_unknown(host: Option<&HostIdentity>, pid: Option<u32>) -> Resource {
     let service_name = CompactString::const_new("unknown_service");
     let mut attributes = Attributes::default();
     attributes.set("service.name", service_name.clone());
     attributes.observer();
-    attributes.set("process.pid", i64::from(pid));
-    attributes.host(host);
+    if let Some(pid) = pid {
+        attributes.set("process.pid", i64::from(pid));
+    }
+    if let Some(host) = host {
+        attributes.host(host);
+    }
     Resource {
         service_name,
         attributes: attributes.0,

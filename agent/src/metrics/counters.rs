@@ -36,6 +36,8 @@ counters! {
         RingFullOther = "ring_full_lifecycle_records",
         /// Calls on sockets for which the kernel had no memory for its state.
         SocketStorage = "socket_storage_failed_calls",
+        /// Kernel records that found the buffer of a recording full.
+        RecordingFull = "recording_full_records",
         /// Kernel records that the agent could not read.
         RecordInvalid = "record_invalid_records",
         /// Exchanges of which a needed part was not captured (gap in the stream).

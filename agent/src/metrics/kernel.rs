@@ -17,6 +17,7 @@ pub(super) const CAUSES: [&str; cause::COUNT] = [
     "unreadable",
     "iovec_limit",
     "message_unknown",
+    "frame_limit",
 ];
 
 /// Takes over the kernel's totals (all CPUs added up). Safe to repeat: they replace those of the
@@ -52,7 +53,7 @@ pub(super) mod tests {
             storage_failed: 1,
             bytes_seen: [1000, 500],
             bytes_captured: 900,
-            uncaptured_bytes: [450, 100, 0, 0, 0, 0, 0, 50],
+            uncaptured_bytes: [450, 100, 0, 0, 0, 0, 0, 50, 0],
             exchanges_lost: [1, 20, 300, 0],
         }
     }

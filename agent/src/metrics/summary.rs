@@ -26,6 +26,9 @@ pub struct Summary {
     /// Bytes that were not copied, by the reason; those of `budget` were skipped on purpose.
     uncaptured_bytes: BTreeMap<&'static str, u64>,
     export: Export,
+    /// What became of the packets of a capture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    packets: Option<BTreeMap<&'static str, u64>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -99,6 +102,17 @@ impl Summary {
                 rejected: flow(Flow::ExportRejected),
                 dropped: flow(Flow::ExportDropped),
             },
+            packets: None,
+        }
+    }
+
+    /// With the counters of a packet capture, if there are any.
+    #[must_use]
+    pub fn with_packets(self, counts: Vec<(&'static str, u64)>) -> Self {
+        let counts: BTreeMap<_, _> = counts.into_iter().collect();
+        Self {
+            packets: (!counts.is_empty()).then_some(counts),
+            ..self
         }
     }
 
@@ -161,55 +175,74 @@ impl fmt::Display for Summary {
         let Self {
             spans,
             exchanges_lost: lost,
-            bytes,
             export,
             ..
         } = self;
         writeln!(
             f,
             "spans           {} server, {} client",
-            n(spans.server),
-            n(spans.client)
+            grouped(spans.server),
+            grouped(spans.client)
         )?;
         write!(
             f,
             "exchanges lost  {} server, {} client",
-            n(lost.server),
-            n(lost.client)
+            grouped(lost.server),
+            grouped(lost.client)
         )?;
         if lost.unknown > 0 {
-            write!(f, ", {} of unknown role", n(lost.unknown))?;
+            write!(f, ", {} of unknown role", grouped(lost.unknown))?;
         }
         writeln!(
             f,
             "\nexported        {} accepted, {} rejected, {} dropped",
-            n(export.accepted),
-            n(export.rejected),
-            n(export.dropped)
+            grouped(export.accepted),
+            grouped(export.rejected),
+            grouped(export.dropped)
         )?;
+        self.fmt_capture(f)
+    }
+}
+
+impl Summary {
+    /// What is there to tell where no span is made: bytes and losses.
+    #[must_use]
+    pub fn capture(&self) -> impl fmt::Display {
+        fmt::from_fn(|f| self.fmt_capture(f))
+    }
+
+    fn fmt_capture(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = &self.bytes;
         writeln!(
             f,
             "bytes           {} seen, {} captured, {} skipped, {} gap",
-            n(bytes.seen),
-            n(bytes.captured),
-            n(bytes.skipped),
-            n(bytes.gap)
+            grouped(bytes.seen),
+            grouped(bytes.captured),
+            grouped(bytes.skipped),
+            grouped(bytes.gap)
         )?;
         let causes = self
             .uncaptured_bytes
             .iter()
             .filter(|(_, count)| **count > 0);
         let causes: Vec<_> = causes
-            .map(|(cause, count)| format!("{} {cause}", n(*count)))
+            .map(|(cause, count)| format!("{} {cause}", grouped(*count)))
             .collect();
         if !causes.is_empty() {
             writeln!(f, "not captured    {}", causes.join(", "))?;
         }
+        if let Some(packets) = &self.packets {
+            let counts = packets.iter().filter(|(_, count)| **count > 0);
+            let counts: Vec<_> = counts
+                .map(|(name, count)| format!("{} {name}", grouped(*count)))
+                .collect();
+            if !counts.is_empty() {
+                writeln!(f, "capture         {}", counts.join(", "))?;
+            }
+        }
         self.fmt_losses(f)
     }
-}
 
-impl Summary {
     /// Each loss with its meaning; those that did not happen together at the end.
     fn fmt_losses(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = |reason: &Loss| self.losses.get(reason.name()).copied().unwrap_or_default();
@@ -227,7 +260,7 @@ impl Summary {
                 f,
                 "  {:<36}{:>12}  {}",
                 reason.name(),
-                n(count(&reason)),
+                grouped(count(&reason)),
                 reason.description().trim()
             )?;
         }
@@ -239,7 +272,7 @@ impl Summary {
             }
             write!(line, " {}", reason.name())?;
         }
-        write!(f, "{line}")
+        writeln!(f, "{line}")
     }
 }
 
@@ -276,7 +309,8 @@ impl Target {
 }
 
 /// Digits in groups of three.
-fn n(number: u64) -> String {
+#[must_use]
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::with_capacity(digits.len() * 4 / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -289,158 +323,4 @@ fn n(number: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::symlink;
-
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::metrics::kernel::tests::stats;
-
-    fn counters() -> Counters {
-        let counters = Counters::default();
-        counters.add(Flow::ServerSpans, 1234);
-        counters.add(Flow::ClientSpans, 1_234_567);
-        counters.add(Flow::ServerExchangesLost, 5);
-        counters.add(Flow::BytesGap, 60);
-        counters.add(Flow::ExportAccepted, 11);
-        counters.add(Flow::ExportRejected, 12);
-        counters.add(Flow::ExportDropped, 13);
-        counters.lose(Loss::Gap, 3);
-        counters
-    }
-
-    #[test]
-    fn json_has_every_counter() {
-        let found = serde_json::to_value(Summary::new(&counters(), &stats())).unwrap();
-        assert_eq!(found["spans"], json!({"server": 1234, "client": 1_234_567}));
-        assert_eq!(
-            found["exchanges_lost"],
-            json!({"server": 305, "client": 20, "unknown": 1})
-        );
-        assert_eq!(
-            found["bytes"],
-            json!({"seen": 1500, "captured": 900, "skipped": 540, "gap": 60})
-        );
-        assert_eq!(
-            found["export"],
-            json!({"accepted": 11, "rejected": 12, "dropped": 13})
-        );
-        assert_eq!(
-            found["uncaptured_bytes"],
-            json!({
-                "budget": 450, "sendfile": 100, "splice": 0, "io_uring": 0, "unknown_syscall": 0,
-                "unreadable": 0, "iovec_limit": 0, "message_unknown": 50,
-            })
-        );
-        let losses = found["losses"].as_object().unwrap();
-        assert_eq!(losses.len(), Loss::ALL.len());
-        assert_eq!(losses["ring_full_records"], 7);
-        assert_eq!(losses["gap_exchanges"], 3);
-        assert_eq!(losses["export_shutdown_timeout_spans"], 0);
-    }
-
-    #[test]
-    fn text_names_every_counter() {
-        let text = Summary::new(&counters(), &stats()).to_string();
-        let head = "\
-spans           1,234 server, 1,234,567 client
-exchanges lost  305 server, 20 client, 1 of unknown role
-exported        11 accepted, 12 rejected, 13 dropped
-bytes           1,500 seen, 900 captured, 540 skipped, 60 gap
-not captured    450 budget, 50 message_unknown, 100 sendfile
-losses          \n  ring_full_records                              7  Data records that the";
-        assert!(text.starts_with(head), "{text}");
-        for reason in Loss::ALL {
-            assert_eq!(text.matches(reason.name()).count(), 1, "{reason:?}: {text}");
-        }
-        assert!(text.lines().skip(6).all(|line| line.len() < 160), "{text}");
-    }
-
-    #[test]
-    fn text_says_when_nothing_was_lost() {
-        let text = Summary::new(&Counters::default(), &KernelStats::default()).to_string();
-        assert!(
-            text.contains("\nlosses          none\n  0: ring_full_records "),
-            "{text}"
-        );
-        assert!(!text.contains("not captured"));
-    }
-
-    fn read(path: &Path) -> Value {
-        serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
-    }
-
-    #[test]
-    fn the_file_is_replaced_whole() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("summary.json");
-        let link = folder.path().join("link.json");
-        symlink(&path, &link).unwrap();
-        let summary = Summary::new(&counters(), &stats());
-        fs::write(&path, "x".repeat(10_000)).unwrap();
-        summary.write(&link).unwrap();
-        assert_eq!(read(&path)["spans"]["server"], 1234);
-        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
-        fs::remove_file(&path).unwrap();
-        summary.write(&path).unwrap();
-        assert_eq!(read(&path)["losses"]["ring_full_records"], 7);
-    }
-
-    #[test]
-    fn a_device_is_not_replaced() {
-        let folder = tempfile::tempdir().unwrap();
-        let link = folder.path().join("null");
-        symlink("/dev/null", &link).unwrap();
-        Summary::new(&counters(), &stats()).write(&link).unwrap();
-        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
-        assert!(!fs::metadata("/dev/null").unwrap().is_file());
-    }
-
-    #[test]
-    fn an_error_names_the_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("absent/summary.json");
-        let error = Summary::new(&counters(), &stats())
-            .write(&path)
-            .unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("absent/summary.json: No such file")
-        );
-    }
-
-    #[test]
-    fn a_check_finds_what_cannot_be_written_and_leaves_no_trace() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("summary.json");
-        Summary::check(&path).unwrap();
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-        fs::write(&path, "before").unwrap();
-        Summary::check(&path).unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"before");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        Summary::check(Path::new("/dev/null")).unwrap();
-        for bad in [
-            folder.path().join("absent/summary.json"),
-            folder.path().to_owned(),
-        ] {
-            let error = Summary::check(&bad).unwrap_err().to_string();
-            assert!(error.contains("choose another --summary"), "{error}");
-        }
-    }
-
-    #[test]
-    fn digits_are_grouped() {
-        for (number, text) in [
-            (0, "0"),
-            (999, "999"),
-            (1000, "1,000"),
-            (1_234_567, "1,234,567"),
-        ] {
-            assert_eq!(n(number), text);
-        }
-    }
-}
+mod tests;

@@ -1,224 +1,107 @@
-//! One pass: from the records in the rings to spans in the exporters' queues.
+//! The stages from records to spans, whatever the records come from. Knows no kernel, no file and
+//! no clock: the same calls give the same spans.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
+
+use wirespan_ebpf::verdict::Verdict;
 
 use crate::{
-    bpf::{load::Kernel, ring::Rings},
     clock::{KernelTime, WallClock},
-    config::{Config, Filters},
-    export::Exporters,
-    host::{CgroupTree, HostIdentity, ProcRoot, Processes},
-    metrics::{
-        self,
-        counters::{Counters, Loss},
-        log::LossLog,
-    },
+    metrics::counters::Counters,
     span::{
         describe::Conventions,
+        ids::Seed,
         model::{Resource, Span},
     },
-    stream::{
-        Limits, Streams,
-        exchange::{Activity, Addresses},
-        record::Record,
-    },
+    stream::{Limits, Streams, Wanted, exchange::Activity, record::Record},
     trace::{Tracer, TracerConfig},
 };
 
-/// Nanoseconds between two looks at clocks and counters.
-const HOUSEKEEPING: u64 = 1_000_000_000;
-/// A record may be written a little after the time that it bears; a pass leaves it to the next.
-const SLACK: u64 = 50_000;
+/// What spans depend on besides records.
+pub(super) struct SpanOptions<'a> {
+    /// Seed of their ids.
+    pub(super) seed: Seed,
+    /// Request methods that are reported by name; `None` means the standard ones.
+    pub(super) known_methods: Option<&'a [String]>,
+    /// Whether remote procedure calls have their former attributes too.
+    pub(super) former_rpc_names: bool,
+}
 
-/// All stages between rings and exporters.
+/// Tells who a process is.
+pub(super) type ResourceOf<'a> = dyn FnMut(u32) -> Arc<Resource> + 'a;
+
+/// All stages between records and exporters.
 pub(super) struct Pipeline {
-    counters: Arc<Counters>,
-    filters: Filters,
-    clock: WallClock,
-    processes: Processes,
     streams: Streams,
     tracer: Tracer,
-    losses: LossLog,
     activities: Vec<Activity>,
     spans: Vec<Span>,
-    housekept: KernelTime,
-    /// [`Loss::RingFullOther`] when processes were last read from `/proc`.
-    lifecycle_lost: u64,
 }
 
 impl Pipeline {
-    pub(super) fn new(config: &Config, counters: &Arc<Counters>) -> anyhow::Result<Self> {
-        let processes = Processes::new(
-            ProcRoot::default(),
-            HostIdentity::detect(),
-            CgroupTree::of_host(),
-            Arc::clone(counters),
-        );
-        Ok(Self {
-            counters: Arc::clone(counters),
-            filters: config.filters.clone(),
-            clock: WallClock::new(),
-            processes,
+    pub(super) fn new(options: &SpanOptions<'_>, counters: &Arc<Counters>) -> Self {
+        let mut conventions = Conventions::default();
+        if let Some(methods) = options.known_methods {
+            conventions = conventions.with_known_methods(methods);
+        }
+        if options.former_rpc_names {
+            conventions = conventions.with_former_rpc_names();
+        }
+        let config = TracerConfig {
+            conventions,
+            ..TracerConfig::default()
+        };
+        Self {
             streams: Streams::new(Limits::default(), Arc::clone(counters)),
-            tracer: Tracer::new(tracer_config(config), Arc::clone(counters))?,
-            losses: LossLog::new(Instant::now()),
+            tracer: Tracer::new(config, options.seed, Arc::clone(counters)),
             activities: Vec::new(),
             spans: Vec::new(),
-            housekept: KernelTime::now(),
-            lifecycle_lost: 0,
-        })
+        }
     }
 
-    /// Learns of the processes that are older than the agent. The kernel's records flow already.
-    pub(super) fn backfill(&mut self) {
-        self.processes.backfill();
+    /// Takes a record.
+    pub(super) fn record(&mut self, record: &Record<'_>, wanted: &mut Wanted<'_>) {
+        self.streams.record(record, wanted, &mut self.activities);
     }
 
-    /// Who the agent itself is.
-    pub(super) fn own_resource(&mut self) -> Arc<Resource> {
-        self.processes.resource(std::process::id())
-    }
-
-    /// Everything that was written before now goes through all stages.
+    /// All records that were written before `now` have been taken.
     pub(super) fn pass(
         &mut self,
-        rings: &mut Rings,
-        kernel: &mut Kernel,
-        exporters: &Exporters,
-    ) -> anyhow::Result<()> {
-        let now = KernelTime::now();
-        self.drain(rings, KernelTime(now.0.saturating_sub(SLACK)));
+        now: KernelTime,
+        clock: WallClock,
+        resource_of: &mut ResourceOf<'_>,
+    ) {
         self.streams.drained(now, &mut self.activities);
-        self.observe();
-        self.tracer.settle(now, &self.clock, &mut self.spans);
-        self.offer(exporters);
-        for (connection, verdict) in self.streams.take_verdicts() {
-            if kernel.tell(connection, verdict).is_err() {
-                self.counters.lose(Loss::VerdictFailed, 1);
-            }
-        }
-        #[cfg(feature = "debug-log")]
-        kernel.flush_log();
-        if now.since(self.housekept) >= HOUSEKEEPING {
-            self.housekept = now;
-            self.clock.remeasure();
-            metrics::kernel::absorb(&self.counters, &kernel.stats()?);
-            self.refill_processes();
-            self.losses.tick(&self.counters, Instant::now());
-        }
-        Ok(())
+        self.observe(resource_of);
+        self.tracer.settle(now, &clock, &mut self.spans);
     }
 
-    /// Records that were lost may have told of processes.
-    fn refill_processes(&mut self) {
-        let lost = self.counters.loss(Loss::RingFullOther);
-        if lost != self.lifecycle_lost {
-            self.lifecycle_lost = lost;
-            self.processes.backfill();
-        }
-    }
-
-    /// The last pass, after capture has stopped.
-    pub(super) fn finish(&mut self, rings: &mut Rings, exporters: &Exporters) {
-        self.drain(rings, KernelTime(u64::MAX));
-        let now = KernelTime::now();
+    /// The last pass: no record comes any more.
+    pub(super) fn finish(
+        &mut self,
+        now: KernelTime,
+        clock: WallClock,
+        resource_of: &mut ResourceOf<'_>,
+    ) {
         self.streams.stop(now, &mut self.activities);
-        self.observe();
-        self.tracer.settle(now, &self.clock, &mut self.spans);
-        self.tracer.flush(&self.clock, &mut self.spans);
-        self.offer(exporters);
+        self.observe(resource_of);
+        self.tracer.settle(now, &clock, &mut self.spans);
+        self.tracer.flush(&clock, &mut self.spans);
     }
 
-    fn drain(&mut self, rings: &mut Rings, until: KernelTime) {
-        let Self {
-            counters,
-            filters,
-            processes,
-            streams,
-            activities,
-            ..
-        } = self;
-        rings.drain(until, |bytes| match Record::decode(bytes) {
-            Ok(record) => dispatch(&record, filters, processes, streams, activities),
-            Err(_) => counters.lose(Loss::RecordInvalid, 1),
-        });
-    }
-
-    fn observe(&mut self) {
-        let Self {
-            processes,
-            tracer,
-            activities,
-            ..
-        } = self;
-        for activity in activities.drain(..) {
-            tracer.observe(activity, &mut |tgid| processes.resource(tgid));
+    fn observe(&mut self, resource_of: &mut ResourceOf<'_>) {
+        for activity in self.activities.drain(..) {
+            self.tracer.observe(activity, resource_of);
         }
     }
 
-    fn offer(&mut self, exporters: &Exporters) {
-        if self.spans.is_empty() {
-            return;
-        }
-        let spans: Vec<Arc<Span>> = self.spans.drain(..).map(Arc::new).collect();
-        exporters.offer(&spans);
+    /// The spans that were finished since the last call.
+    pub(super) fn take_spans(&mut self) -> Vec<Arc<Span>> {
+        self.spans.drain(..).map(Arc::new).collect()
     }
-}
 
-fn tracer_config(config: &Config) -> TracerConfig {
-    let mut conventions = Conventions::default();
-    if let Some(methods) = &config.known_methods {
-        conventions = conventions.with_known_methods(methods);
+    /// What the kernel shall know of connections, since the last call.
+    pub(super) fn take_verdicts(&mut self) -> Vec<(u64, Verdict)> {
+        self.streams.take_verdicts()
     }
-    if config.former_rpc_names {
-        conventions = conventions.with_former_rpc_names();
-    }
-    TracerConfig {
-        conventions,
-        ..TracerConfig::default()
-    }
-}
-
-/// Gives a record to the stage that it is for.
-fn dispatch(
-    record: &Record<'_>,
-    filters: &Filters,
-    processes: &mut Processes,
-    streams: &mut Streams,
-    activities: &mut Vec<Activity>,
-) {
-    match record {
-        Record::Exec(exec) => processes.exec(exec),
-        Record::Fork(fork) => processes.fork(fork),
-        Record::Exit(exit) => {
-            streams.process_exited(exit.tgid, KernelTime(exit.time));
-            processes.exit(exit);
-        }
-        Record::Open(_) | Record::Data(..) | Record::Close(_) => {
-            streams.record(
-                record,
-                &mut |tgid, addresses| is_wanted(filters, processes, tgid, addresses),
-                activities,
-            );
-        }
-    }
-}
-
-/// What the command line says of a connection.
-fn is_wanted(
-    filters: &Filters,
-    processes: &mut Processes,
-    tgid: u32,
-    addresses: Option<&Addresses>,
-) -> bool {
-    let port = addresses.map_or_else(
-        || filters.wants_portless(),
-        |addresses| filters.wants_port(addresses.local.port(), addresses.peer.port()),
-    );
-    let executable = if filters.needs_exe() {
-        processes.executable(tgid)
-    } else {
-        None
-    };
-    port && filters.wants_process(tgid, executable)
 }

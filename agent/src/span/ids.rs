@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use rand::{
-    RngCore, SeedableRng,
+    RngCore, SeedableRng, TryRngCore,
     rngs::{OsRng, SmallRng},
 };
 
@@ -21,22 +21,33 @@ pub struct SeedError {
     source: rand::rand_core::OsError,
 }
 
+/// What a generator's numbers follow from.
+pub type Seed = [u8; 32];
+
+/// A new seed, from the operating system.
+///
+/// # Errors
+/// When `getrandom` fails.
+pub fn new_seed() -> Result<Seed, SeedError> {
+    let mut seed = Seed::default();
+    OsRng.try_fill_bytes(&mut seed)?;
+    Ok(seed)
+}
+
 /// Makes ids. Seeded with 256 bits of the operating system at each start of the agent, so two
-/// runs never make the same ones.
+/// runs never make the same ones; a replay makes those of its recording's seed.
 #[derive(Debug)]
 pub struct IdGenerator {
     random: SmallRng,
 }
 
 impl IdGenerator {
-    /// A generator with a new seed.
-    ///
-    /// # Errors
-    /// When `getrandom` fails.
-    pub fn new() -> Result<Self, SeedError> {
-        Ok(Self {
-            random: SmallRng::try_from_rng(&mut OsRng)?,
-        })
+    /// The generator of a seed: the same one makes the same ids.
+    #[must_use]
+    pub fn new(seed: Seed) -> Self {
+        Self {
+            random: SmallRng::from_seed(seed),
+        }
     }
 
     /// A new trace id: 16 random bytes, not all zero.
@@ -69,7 +80,7 @@ mod tests {
         let mut traces = HashSet::new();
         let mut spans = HashSet::new();
         for _ in 0..4 {
-            let mut ids = IdGenerator::new().unwrap();
+            let mut ids = IdGenerator::new(new_seed().unwrap());
             for _ in 0..2_000 {
                 assert!(traces.insert(ids.trace_id()));
                 assert!(spans.insert(ids.span_id()));
@@ -78,8 +89,18 @@ mod tests {
     }
 
     #[test]
+    fn a_seed_makes_the_same_ids() {
+        let ids = |seed| {
+            let mut ids = IdGenerator::new(seed);
+            (ids.trace_id(), ids.span_id())
+        };
+        assert_eq!(ids([7; 32]), ids([7; 32]));
+        assert_ne!(ids([7; 32]), ids([8; 32]));
+    }
+
+    #[test]
     fn every_byte_of_an_id_varies() {
-        let mut ids = IdGenerator::new().unwrap();
+        let mut ids = IdGenerator::new(new_seed().unwrap());
         let mut seen = vec![HashSet::new(); 16];
         for _ in 0..200 {
             for (values, byte) in seen.iter_mut().zip(ids.trace_id().0) {

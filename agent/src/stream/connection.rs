@@ -101,7 +101,7 @@ impl Conn {
             }
             Upgrade::H2c => {
                 let link = std::mem::replace(self.link_mut(), Link::new(0));
-                let http2 = Http2::upgraded(link, *handover, data, rest, cx);
+                let http2 = Http2::upgraded(link, &handover, data, rest, cx);
                 *self = Self::Http2(Box::new(http2));
                 Fate::Keep
             }

@@ -1,7 +1,13 @@
 //! All connections: brings each one's records in order, waits for those that are late, bounds
 //! what is kept. Knows nothing of what the bytes say.
+//!
+//! The same records give the same activities in the same order, every time: whatever is done for
+//! several connections at once is done in the order of their ids, not in that of a hash table.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use hashbrown::{HashMap, HashSet, hash_map::Entry};
 use wirespan_ebpf::{records::close_how, verdict::Verdict};
@@ -322,7 +328,9 @@ impl Streams {
         if count < oldest.len() {
             oldest.select_nth_unstable(count);
         }
-        for &(_, id) in &oldest[..count] {
+        oldest.truncate(count);
+        oldest.sort_unstable();
+        for (_, id) in oldest {
             if let Some(slot) = self.slots.get_mut(&id) {
                 let cx = context!(self, out);
                 slot.conn.lose_open(Loss::ConnectionEvicted, cx);
@@ -335,8 +343,7 @@ impl Streams {
     /// before are lost.
     pub fn drained(&mut self, now: KernelTime, out: &mut Vec<Activity>) {
         self.now = self.now.max(now);
-        let waiting: Vec<u64> = self.waiting.iter().copied().collect();
-        for id in waiting {
+        for id in sorted(self.waiting.iter().copied()) {
             self.give_up(id, self.pass, out);
             if self.slots.get(&id).is_none_or(|slot| slot.held.is_empty()) {
                 self.waiting.remove(&id);
@@ -350,7 +357,7 @@ impl Streams {
 
     /// Processes that exited in the pass before: all their records have been seen.
     fn exits(&mut self, out: &mut Vec<Activity>) {
-        let mut gone: HashMap<u32, KernelTime> = HashMap::new();
+        let mut gone: BTreeMap<u32, KernelTime> = BTreeMap::new();
         while let Some(&(pass, tgid, time)) = self.exited.front()
             && pass < self.pass
         {
@@ -360,16 +367,17 @@ impl Streams {
         if gone.is_empty() {
             return;
         }
-        let mut left = Vec::new();
-        for (id, slot) in &mut self.slots {
-            if let Some(time) = gone.get(&slot.conn.link().tgid)
+        let theirs = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| gone.contains_key(&slot.conn.link().tgid));
+        for id in sorted(theirs.map(|(id, _)| *id)) {
+            if let Some(slot) = self.slots.get_mut(&id)
+                && let Some(time) = gone.get(&slot.conn.link().tgid)
                 && slot.conn.process_exited(*time, context!(self, out)) != Fate::Keep
             {
-                left.push(*id);
+                self.leave(id, Fate::Gone, out);
             }
-        }
-        for id in left {
-            self.leave(id, Fate::Gone, out);
         }
         out.extend(gone.into_keys().map(Activity::ProcessExited));
     }
@@ -405,17 +413,12 @@ impl Streams {
         let now = self.now;
         self.ignored
             .retain(|_, last| now.since(*last) < VERDICT_IDLE);
-        let silent: Vec<u64> = self
-            .slots
-            .iter()
-            .filter(|(_, slot)| {
-                slot.conn.link().identity.is_unix
-                    && slot.conn.is_idle()
-                    && now.since(slot.conn.link().last) >= UNIX_IDLE
-            })
-            .map(|(id, _)| *id)
-            .collect();
-        for id in silent {
+        let silent = self.slots.iter().filter(|(_, slot)| {
+            slot.conn.link().identity.is_unix
+                && slot.conn.is_idle()
+                && now.since(slot.conn.link().last) >= UNIX_IDLE
+        });
+        for id in sorted(silent.map(|(id, _)| *id)) {
             self.leave(id, Fate::Gone, out);
         }
     }
@@ -424,12 +427,18 @@ impl Streams {
     pub fn stop(&mut self, now: KernelTime, out: &mut Vec<Activity>) {
         self.drained(now, out);
         self.drained(now, out);
-        let ids: Vec<u64> = self.slots.keys().copied().collect();
-        for id in ids {
+        for id in sorted(self.slots.keys().copied()) {
             if let Some(slot) = self.slots.get_mut(&id) {
                 slot.conn.stop(now, context!(self, out));
             }
             self.leave(id, Fate::Gone, out);
         }
     }
+}
+
+/// The order of a hash table is another at each start of the agent.
+fn sorted(ids: impl Iterator<Item = u64>) -> Vec<u64> {
+    let mut ids: Vec<u64> = ids.collect();
+    ids.sort_unstable();
+    ids
 }

@@ -5,6 +5,8 @@ mod ends;
 mod exchanges;
 mod http1;
 mod http1_calls;
+mod http1_doubts;
+mod http1_streams;
 mod http2;
 mod losses;
 mod order;

@@ -16,7 +16,15 @@ const PROCESSES: usize = 8192;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Thread {
     pub(super) tgid: u32,
+    /// 0 where a thread of the kernel made the call for any of the process's.
     pub(super) tid: u32,
+}
+
+impl Thread {
+    /// Whether it is one of the process's own, which alone can carry a request.
+    fn is_known(self) -> bool {
+        self.tid != 0
+    }
 }
 
 /// A server exchange whose request a thread received.
@@ -140,6 +148,9 @@ pub(super) struct Carriers {
 impl Carriers {
     /// A thread has received a request.
     pub(super) fn begin(&mut self, thread: Thread, served: Served) {
+        if !thread.is_known() {
+            return;
+        }
         if self.processes.len() >= PROCESSES && !self.processes.contains_key(&thread.tgid) {
             self.processes.retain(|_, process| process.served > 0);
         }

@@ -39,7 +39,7 @@ use crate::{
     metrics::counters::{Counters, Flow, Loss},
     span::{
         describe::{Conventions, Describer},
-        ids::{IdGenerator, SeedError},
+        ids::{IdGenerator, Seed},
         model::{Resource, Span},
         w3c,
     },
@@ -100,17 +100,15 @@ pub struct Tracer {
 }
 
 impl Tracer {
-    /// A tracer that has seen nothing.
-    ///
-    /// # Errors
-    /// When the operating system gives no random numbers.
-    pub fn new(config: TracerConfig, counters: Arc<Counters>) -> Result<Self, SeedError> {
+    /// A tracer that has seen nothing. The same seed and the same activities make the same spans.
+    #[must_use]
+    pub fn new(config: TracerConfig, seed: Seed, counters: Arc<Counters>) -> Self {
         let limit = u64::try_from(config.settle_limit.as_nanos()).unwrap_or(u64::MAX / 64);
-        Ok(Self {
+        Self {
             describer: Describer::new(config.conventions.clone()),
             config,
             counters,
-            ids: IdGenerator::new()?,
+            ids: IdGenerator::new(seed),
             timers: Timers::new(limit),
             ends: Ends::default(),
             carriers: Carriers::default(),
@@ -124,7 +122,7 @@ impl Tracer {
             to_decide: VecDeque::new(),
             to_emit: Vec::new(),
             offset: WallOffset::default(),
-        })
+        }
     }
 
     /// Takes note of one activity. `resource_of` tells who a process is; it is asked when an

@@ -123,7 +123,7 @@ impl World {
     fn with(config: TracerConfig) -> Self {
         let counters = Arc::new(Counters::default());
         Self {
-            tracer: Tracer::new(config, Arc::clone(&counters)).unwrap(),
+            tracer: Tracer::new(config, [7; 32], Arc::clone(&counters)),
             counters,
             resource: Arc::new(Resource {
                 service_name: "test".into(),

@@ -1,10 +1,10 @@
 // A client that moves bytes by one kind of system call: `syscalls PORT KIND...`. For each kind it
 // sends one request to 127.0.0.1:PORT and prints kind, status and bytes of the answer's payload.
+// Kinds of io_uring are `uring_OPERATION_WAY`, see ring.h.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/io_uring.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,16 +16,13 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "ring.h"
+
 enum { BODY = 300000 };
 
 static const char *kind;
 
 static int is(const char *name) { return strcmp(kind, name) == 0; }
-
-static void fail(const char *what) {
-    perror(what);
-    exit(1);
-}
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
@@ -36,52 +33,6 @@ static int parts(struct iovec *vector, char *buffer, size_t length) {
     vector[1] = (struct iovec){buffer + first, second};
     vector[2] = (struct iovec){buffer + first + second, length - first - second};
     return 3;
-}
-
-static struct io_uring_params parameters;
-static int ring = -1;
-static char *submission, *completion;
-static struct io_uring_sqe *entries;
-
-static void ring_open(void) {
-    ring = (int)syscall(SYS_io_uring_setup, 4, &parameters);
-    if (ring < 0)
-        fail("io_uring_setup");
-    size_t size = parameters.sq_off.array + parameters.sq_entries * sizeof(unsigned);
-    size_t completions =
-        parameters.cq_off.cqes + parameters.cq_entries * sizeof(struct io_uring_cqe);
-    int protection = PROT_READ | PROT_WRITE, flags = MAP_SHARED | MAP_POPULATE;
-    submission = mmap(NULL, size, protection, flags, ring, IORING_OFF_SQ_RING);
-    completion = mmap(NULL, completions, protection, flags, ring, IORING_OFF_CQ_RING);
-    entries = mmap(NULL, parameters.sq_entries * sizeof *entries, protection, flags, ring,
-                   IORING_OFF_SQES);
-    if (submission == MAP_FAILED || completion == MAP_FAILED || entries == MAP_FAILED)
-        fail("mmap");
-}
-
-static ssize_t ring_run(int operation, int fd, void *buffer, size_t length) {
-    if (ring < 0)
-        ring_open();
-    unsigned *tail = (unsigned *)(submission + parameters.sq_off.tail);
-    unsigned mask = *(unsigned *)(submission + parameters.sq_off.ring_mask);
-    unsigned *array = (unsigned *)(submission + parameters.sq_off.array);
-    unsigned at = *tail & mask;
-    memset(&entries[at], 0, sizeof entries[at]);
-    entries[at].opcode = (unsigned char)operation;
-    entries[at].fd = fd;
-    entries[at].addr = (unsigned long)buffer;
-    entries[at].len = (unsigned)length;
-    array[at] = at;
-    __atomic_store_n(tail, *tail + 1, __ATOMIC_RELEASE);
-    if (syscall(SYS_io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) < 0)
-        fail("io_uring_enter");
-    unsigned *head = (unsigned *)(completion + parameters.cq_off.head);
-    unsigned completed = *head & *(unsigned *)(completion + parameters.cq_off.ring_mask);
-    int result =
-        ((struct io_uring_cqe *)(completion + parameters.cq_off.cqes))[completed].res;
-    __atomic_store_n(head, *head + 1, __ATOMIC_RELEASE);
-    errno = -result;
-    return result < 0 ? -1 : result;
 }
 
 static ssize_t send_some(int fd, char *buffer, size_t length) {
@@ -107,8 +58,8 @@ static ssize_t send_some(int fd, char *buffer, size_t length) {
             return -1;
         return messages[0].msg_len + (sent > 1 ? messages[1].msg_len : 0);
     }
-    if (is("io_uring"))
-        return ring_run(IORING_OP_SEND, fd, buffer, length);
+    if (is_ring(kind))
+        return ring_move(kind, 1, fd, buffer, vector, parts(vector, buffer, length), length);
     if (is("bytewise"))
         return write(fd, buffer, 1);
     return write(fd, buffer, length);
@@ -144,8 +95,8 @@ static ssize_t receive_some(int fd, char *buffer, size_t length, int first) {
             return -1;
         return messages[0].msg_len + (received > 1 ? messages[1].msg_len : 0);
     }
-    if (is("io_uring"))
-        return ring_run(IORING_OP_RECV, fd, buffer, length);
+    if (is_ring(kind))
+        return ring_move(kind, 0, fd, buffer, vector, parts(vector, buffer, length), length);
     if (is("bytewise"))
         return read(fd, buffer, 1);
     return read(fd, buffer, length);

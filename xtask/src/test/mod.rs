@@ -14,7 +14,7 @@ use anyhow::{Result, bail};
 use self::tally::Tally;
 use crate::setup::{self, Need};
 use crate::toolchain::Compiler;
-use crate::{build, shell, vm};
+use crate::{build, fuzz, shell, vm};
 
 /// What to run.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +24,9 @@ pub(crate) struct Options {
     /// Run only the tests whose names contain this, and none of the other checks.
     pub(crate) only: Option<String>,
 }
+
+/// Seconds for which each fuzz target runs.
+const FUZZ_SECONDS: u64 = 5;
 
 /// How long the tests without root may take, with their compilation.
 const UNIT_LIMIT: Duration = Duration::from_mins(20);
@@ -56,6 +59,9 @@ pub(crate) fn test(options: &Options) -> Result<()> {
     }
     tally.add(libtest::run("unit tests", &mut command, UNIT_LIMIT));
 
+    if options.only.is_none() {
+        fuzz_shortly(&mut tally);
+    }
     let release = build::Options {
         release: true,
         debug_log: false,
@@ -83,13 +89,33 @@ pub(crate) fn test(options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// Each fuzz target, beginning with the corpus that is kept.
+fn fuzz_shortly(tally: &mut Tally) {
+    match fuzz::build() {
+        Ok(programs) => {
+            for name in fuzz::TARGETS {
+                tally.check(&format!("fuzz {name}"), || {
+                    fuzz::run(&programs, name, FUZZ_SECONDS)
+                });
+            }
+        }
+        Err(error) => tally.failed("fuzz targets", &format!("{error:#}")),
+    }
+}
+
 /// Formatting, lints, licences, and the house rules.
 fn style(tally: &mut Tally) {
     shell::step("formatting, lints, licences, house rules");
     tally.check("rustfmt", || {
         shell::run(shell::cargo().args(["fmt", "--all", "--check", "--", "--color=never"]))
     });
-    for package in ["wirespan", "wirespan-ebpf", "wirespan-tests", "xtask"] {
+    for package in [
+        "wirespan",
+        "wirespan-ebpf",
+        "wirespan-tests",
+        "wirespan-fuzz",
+        "xtask",
+    ] {
         tally.check(&format!("clippy {package}"), || {
             let mut command = shell::cargo();
             command.args(["clippy", "--quiet", "--all-targets", "-p", package]);

@@ -8,6 +8,7 @@ mod machine;
 mod smoke;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 use std::{env, fs};
 
@@ -165,6 +166,15 @@ fn prepare(kernel: &Kernel) -> Result<PathBuf> {
     let agent = shell::workspace().join("target/release/wirespan");
     fs::copy(&agent, folder.join("wirespan"))
         .with_context(|| format!("cannot copy {}: build it first", agent.display()))?;
+    let client = shell::workspace().join("tests/programs/c/syscalls.c");
+    let mut compiler = Command::new("gcc");
+    shell::run(
+        compiler
+            .arg("-O1")
+            .arg("-o")
+            .arg(folder.join("syscalls"))
+            .arg(client),
+    )?;
     write(&folder, "guest.sh", include_str!("guest.sh"))?;
     write(&folder, "smoke.sh", include_str!("smoke.sh"))?;
     Ok(folder)

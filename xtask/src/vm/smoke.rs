@@ -9,8 +9,19 @@ use serde_json::Value;
 
 use super::{Hooks, Kernel, Outcome};
 
-/// Requests that `smoke.sh` makes for each hook set.
+/// CLIENT spans that a hook set gives: the tracepoints cannot read what `io_uring` moves.
+fn clients(hooks: Hooks) -> usize {
+    match hooks {
+        Hooks::Tracepoint => REQUESTS,
+        Hooks::Trampoline => ALL_REQUESTS,
+    }
+}
+
+/// Requests that `smoke.sh` makes for each hook set by curl.
 const REQUESTS: usize = 50;
+/// And by `io_uring`.
+const RING_REQUESTS: usize = 12;
+const ALL_REQUESTS: usize = REQUESTS + RING_REQUESTS;
 
 /// `span.kind` of OTLP.
 const SERVER: u64 = 2;
@@ -29,12 +40,12 @@ pub(super) fn judge(
     };
     let series = kernel.series;
     add(format!("Linux {series}: doctor"), doctor(folder));
-    for hooks in offered {
+    for &hooks in offered {
         let name = hooks.name();
         let at = |what: &str| format!("Linux {series}, {name}: {what}");
         add(at("exit code"), code(folder, name, "0"));
-        add(at("spans"), spans(folder, name));
-        add(at("losses"), losses(folder, name));
+        add(at("spans"), spans(folder, hooks));
+        add(at("losses"), losses(folder, hooks));
         add(at("nothing left in the kernel"), left(folder, name));
         add(at("verifier"), verifier(folder, name, series));
     }
@@ -75,8 +86,10 @@ fn code(folder: &Path, name: &str, expected: &str) -> Result<()> {
     Ok(())
 }
 
-/// As many spans of each kind as requests, each server span with its client span as the parent.
-fn spans(folder: &Path, name: &str) -> Result<()> {
+/// As many spans of each kind as requests, and each client span the parent of its server span.
+fn spans(folder: &Path, hooks: Hooks) -> Result<()> {
+    let name = hooks.name();
+    let expected = clients(hooks);
     let mut client_ids = BTreeSet::new();
     let mut server_parents = Vec::new();
     for line in read(folder, &format!("{name}.spans"))?.lines() {
@@ -94,16 +107,16 @@ fn spans(folder: &Path, name: &str) -> Result<()> {
     }
     let (client, server) = (client_ids.len(), server_parents.len());
     ensure!(
-        (client, server) == (REQUESTS, REQUESTS),
-        "{client} CLIENT and {server} SERVER spans for {REQUESTS} requests"
+        (client, server) == (expected, ALL_REQUESTS),
+        "{client} CLIENT and {server} SERVER spans for {expected} and {ALL_REQUESTS} requests"
     );
     let linked = server_parents
         .iter()
         .filter(|parent| client_ids.contains(parent))
         .count();
     ensure!(
-        linked == REQUESTS,
-        "only {linked} of {REQUESTS} SERVER spans are linked"
+        linked == expected,
+        "{linked} SERVER spans are linked, not {expected}"
     );
     Ok(())
 }
@@ -120,7 +133,8 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
 }
 
 /// Every counter of a loss is zero, and the summary agrees with the spans.
-fn losses(folder: &Path, name: &str) -> Result<()> {
+fn losses(folder: &Path, hooks: Hooks) -> Result<()> {
+    let name = hooks.name();
     let summary = json(folder, &format!("{name}.summary.json"))?;
     for section in ["losses", "exchanges_lost"] {
         let counters = summary[section]
@@ -133,13 +147,18 @@ fn losses(folder: &Path, name: &str) -> Result<()> {
             .collect();
         ensure!(lost.is_empty(), "{}", lost.join(", "));
     }
-    for kind in ["server", "client"] {
+    for (kind, expected) in [("server", ALL_REQUESTS), ("client", clients(hooks))] {
         let count = &summary["spans"][kind];
         ensure!(
-            count.as_u64().is_some_and(|count| count == REQUESTS as u64),
+            count.as_u64().is_some_and(|count| count == expected as u64),
             "spans.{kind} = {count}"
         );
     }
+    let counted = summary["uncaptured_bytes"]["io_uring"].as_u64();
+    ensure!(
+        counted.is_some_and(|counted| (counted == 0) == (hooks == Hooks::Trampoline)),
+        "uncaptured_bytes.io_uring = {counted:?}"
+    );
     Ok(())
 }
 

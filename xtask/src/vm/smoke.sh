@@ -71,6 +71,8 @@ for hooks in "${offered[@]}"; do
             curl -sS -o /dev/null "http://127.0.0.1:8080/separate/$i"
         done
         curl -sS -o /dev/null "http://127.0.0.1:8080/kept/[1-30]"
+        # Each operation of io_uring, in each context that the kernel runs it in.
+        /mnt/syscalls 8080 uring_{send,sendmsg,write,writev}_{inline,worker,polled}
         sleep 2
         kill -INT $pid
     fi

@@ -50,6 +50,10 @@ impl Type {
     pub(super) fn is_composite(self) -> bool {
         matches!(self.kind, kind::STRUCT | kind::UNION)
     }
+
+    pub(super) fn is_enumeration(self) -> bool {
+        matches!(self.kind, kind::ENUM | kind::ENUM64)
+    }
 }
 
 /// Finds where each type of the section starts, and proves that all of them fit.

@@ -79,6 +79,29 @@ impl Builder {
         self.count
     }
 
+    /// An enumeration, of 64-bit values where `wide`.
+    pub(crate) fn enumeration(&mut self, name: &str, wide: bool, values: &[(&str, u64)]) -> u32 {
+        let kind = if wide { kind::ENUM64 } else { kind::ENUM };
+        let count = u32::try_from(values.len()).unwrap();
+        let name = self.string(name);
+        self.words(&[
+            name,
+            u32::from(kind) << 24 | count,
+            if wide { 8 } else { 4 },
+        ]);
+        for &(name, value) in values {
+            let name = self.string(name);
+            let [low, high] = [value & 0xffff_ffff, value >> 32];
+            let [low, high] = [low, high].map(|half| u32::try_from(half).unwrap());
+            self.words(&[name, low]);
+            if wide {
+                self.words(&[high]);
+            }
+        }
+        self.count += 1;
+        self.count
+    }
+
     pub(crate) fn finish(&self) -> Vec<u8> {
         let types = u32::try_from(self.types.len()).unwrap();
         let strings = u32::try_from(self.strings.len()).unwrap();
@@ -138,6 +161,8 @@ fn sample() -> Vec<u8> {
     let prototype = to.add("", kind::PROTOTYPE, word, &[]);
     to.add("tcp_sendmsg", kind::FUNCTION, prototype, &[]);
     to.add("btf_trace_sock_send_length", kind::TYPEDEF, pointer, &[]);
+    to.enumeration("colour", false, &[("RED", 0), ("GREEN", 6)]);
+    to.enumeration("size", true, &[("SMALL", 7), ("LARGE", 1 << 40)]);
     to.finish()
 }
 
@@ -207,6 +232,30 @@ fn functions_and_tracepoints_are_found() {
     assert!(!btf.has_tracepoint("sock_recv_length"));
     assert!(btf.has_struct("sock"));
     assert!(!btf.has_struct("__be32"));
+}
+
+#[test]
+fn enumerators_have_their_values() {
+    let btf = Btf::parse(sample()).unwrap();
+    assert_eq!(btf.enumerator("colour", "RED"), Some(0));
+    assert_eq!(btf.enumerator("colour", "GREEN"), Some(6));
+    assert_eq!(btf.enumerator("size", "SMALL"), Some(7));
+    // Too large, of another enumeration, no enumeration, not there.
+    assert_eq!(btf.enumerator("size", "LARGE"), None);
+    assert_eq!(btf.enumerator("size", "GREEN"), None);
+    assert_eq!(btf.enumerator("sock", "RED"), None);
+    assert_eq!(btf.enumerator("none", "RED"), None);
+}
+
+#[test]
+fn enumerations_of_one_name_must_agree() {
+    let mut to = Builder::new();
+    to.enumeration("twice", false, &[("SAME", 1), ("MOVED", 2), ("ONCE", 4)]);
+    to.enumeration("twice", false, &[("MOVED", 3), ("SAME", 1)]);
+    let btf = Btf::parse(to.finish()).unwrap();
+    assert_eq!(btf.enumerator("twice", "SAME"), Some(1));
+    assert_eq!(btf.enumerator("twice", "ONCE"), Some(4));
+    assert_eq!(btf.enumerator("twice", "MOVED"), None);
 }
 
 #[test]
@@ -294,6 +343,8 @@ fn ask_everything(bytes: Vec<u8>) {
     }
     let _ = btf.has_function("tcp_sendmsg");
     let _ = btf.has_tracepoint("sock_send_length");
+    let _ = btf.enumerator("colour", "GREEN");
+    let _ = btf.enumerator("size", "");
 }
 
 proptest! {

@@ -20,6 +20,8 @@ fn the_running_kernel_resolves() {
     assert_eq!(offsets.task_tgid, offsets.task_pid + 4);
     assert_ne!(offsets.tcp_write_seq, 0);
     assert_ne!(offsets.tcp_write_seq, offsets.tcp_copied_seq);
+    assert_ne!(offsets.iterator_is_vector, u32::MAX);
+    assert_ne!(offsets.iterator_is_vector, offsets.iterator_is_buffer);
 }
 
 /// The registers' order is part of the kernel's interface to debuggers.
@@ -31,6 +33,63 @@ fn registers_of_x86_are_where_debuggers_expect_them() {
     assert_eq!(offsets.regs_return, 80);
     assert_eq!(offsets.regs_argument, [112, 104, 96, 56, 72]);
     assert_eq!(offsets.regs_argument_compat, [40, 88, 96]);
+}
+
+/// `struct msghdr` in small, and its iterator's kinds.
+fn iterators(vector: &str, kinds: &[(&str, u64)]) -> KernelOffsets {
+    let mut to = Builder::new();
+    let byte = to.integer(1);
+    let long = to.integer(8);
+    let data = to.composite("", true, 8, &[(vector, long, 0), ("ubuf", long, 0)]);
+    let inner = to.composite(
+        "iov_iter",
+        false,
+        32,
+        &[
+            ("iter_type", byte, 0),
+            ("iov_offset", long, 64),
+            ("", data, 128),
+            ("count", long, 192),
+        ],
+    );
+    to.composite("msghdr", false, 96, &[("msg_iter", inner, 128)]);
+    to.enumeration("iter_type", false, kinds);
+    let mut offsets = KernelOffsets::default();
+    iterator(&Btf::parse(to.finish()).unwrap(), &mut offsets);
+    offsets
+}
+
+#[test]
+fn the_iterator_of_every_kernel_is_found() {
+    // Linux 6.1, then 6.7.
+    let before = iterators("iov", &[("ITER_IOVEC", 0), ("ITER_UBUF", 6)]);
+    assert_eq!(before.iterator_type, 16);
+    assert_eq!(before.iterator_offset, 24);
+    assert_eq!(before.iterator_count, 40);
+    assert_eq!((before.iterator_buffer, before.iterator_vector), (32, 32));
+    assert_eq!(
+        (before.iterator_is_buffer, before.iterator_is_vector),
+        (6, 0)
+    );
+    let now = iterators("__iov", &[("ITER_UBUF", 0), ("ITER_IOVEC", 1)]);
+    assert_eq!((now.iterator_is_buffer, now.iterator_is_vector), (0, 1));
+    assert_eq!(now.iterator_vector, 32);
+}
+
+#[test]
+fn an_iterator_that_is_not_as_expected_is_not_read() {
+    let kinds = [("ITER_UBUF", 0), ("ITER_IOVEC", 1)];
+    let unnamed = iterators("vector", &kinds);
+    assert_eq!(unnamed.iterator_is_buffer, 0);
+    assert_eq!(unnamed.iterator_is_vector, u32::MAX);
+    let none = iterators("__iov", &[("ITER_IOVEC", 0)]);
+    assert_eq!(none.iterator_is_buffer, u32::MAX);
+    assert_eq!(none.iterator_is_vector, 0);
+    let mut offsets = KernelOffsets::default();
+    let empty = Btf::parse(Builder::new().finish()).unwrap();
+    iterator(&empty, &mut offsets);
+    assert_eq!(offsets.iterator_is_buffer, u32::MAX);
+    assert_eq!(offsets.iterator_is_vector, u32::MAX);
 }
 
 #[test]

@@ -16,13 +16,14 @@ mod worker;
 use self::{settings::OtlpSettings, transport::Transport, worker::Worker};
 use super::{
     ExportError,
-    queue::{FinishOnDrop, Queue},
+    queue::{FinishOnDrop, Pace, Queue},
 };
 use crate::metrics::counters::Counters;
 
 /// Starts an exporter on a thread with a single-threaded runtime of its own.
 pub(super) fn start(
     settings: OtlpSettings,
+    pace: Pace,
     counters: Arc<Counters>,
 ) -> Result<Arc<Queue>, ExportError> {
     let transport = Transport::new(&settings)?;
@@ -35,6 +36,7 @@ pub(super) fn start(
     let queue = Arc::new(Queue::new(
         batch.max_queue_size,
         batch.max_export_batch_size,
+        pace,
         counters,
     ));
     let finish = FinishOnDrop(Arc::clone(&queue));

@@ -23,7 +23,7 @@ struct Run {
 impl Run {
     fn start(settings: OtlpSettings) -> Self {
         let counters = Arc::new(Counters::default());
-        let queue = start(settings, Arc::clone(&counters)).unwrap();
+        let queue = start(settings, Pace::Live, Arc::clone(&counters)).unwrap();
         Self { counters, queue }
     }
 
@@ -306,7 +306,9 @@ fn files_that_cannot_be_used_are_named_at_start() {
             certificate: Some(path.clone()),
             ..OtlpSettings::default()
         };
-        let error = start(settings, Arc::default()).unwrap_err().to_string();
+        let error = start(settings, Pace::Live, Arc::default())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(path.to_str().unwrap()), "{error}");
     }
 }

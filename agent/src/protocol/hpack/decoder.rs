@@ -1,7 +1,8 @@
 //! Field representations (RFC 7541 section 6), one block after the other. Knows no frames.
 
 use super::{
-    dynamic_table::{DynamicTable, Pair},
+    dynamic_table::{DynamicTable, Entry},
+    octets::Octets,
     static_table,
     wire::{Stop, Wire},
 };
@@ -16,6 +17,66 @@ pub struct Field<'a> {
     pub name: Option<&'a [u8]>,
     /// Its value, `None` when it came from an entry that was never seen, or was cut.
     pub value: Option<&'a [u8]>,
+    /// The value as text, where it is already known to be UTF-8.
+    pub text: Option<&'a str>,
+}
+
+impl<'a> Field<'a> {
+    fn new(name: Option<&'a [u8]>, value: Option<&'a [u8]>) -> Self {
+        Self {
+            name,
+            value,
+            text: None,
+        }
+    }
+}
+
+/// An entry of either table.
+enum Found<'a> {
+    Static(&'static str, &'static str),
+    Dynamic(&'a Entry),
+    /// One that was never seen.
+    Unknown,
+}
+
+impl<'a> Found<'a> {
+    /// The entry with this index (section 2.3.3).
+    fn find(table: &'a mut DynamicTable, index: usize) -> Result<Self, Invalid> {
+        let index = index.checked_sub(1).ok_or(Invalid::Index)?;
+        if let Some((name, value)) = static_table::ENTRIES.get(index) {
+            return Ok(Self::Static(name, value));
+        }
+        let entry = table.get(index - static_table::ENTRIES.len())?;
+        Ok(entry.map_or(Self::Unknown, Self::Dynamic))
+    }
+
+    fn field(&self) -> Field<'a> {
+        let (name, value) = match self {
+            Self::Static(name, value) => {
+                return Field {
+                    name: Some(name.as_bytes()),
+                    value: Some(value.as_bytes()),
+                    text: Some(value),
+                };
+            }
+            Self::Dynamic(entry) => (&entry.name, &entry.value),
+            Self::Unknown => return Field::new(None, None),
+        };
+        Field {
+            name: name.as_ref().map(Octets::bytes),
+            value: Some(value.bytes()),
+            text: value.text(),
+        }
+    }
+
+    /// The name, to be kept.
+    fn name(&self) -> Option<Octets> {
+        match self {
+            Self::Static(name, _) => Some(Octets::of_static(name)),
+            Self::Dynamic(entry) => entry.name.clone(),
+            Self::Unknown => None,
+        }
+    }
 }
 
 /// Why a block cannot be decoded.
@@ -129,56 +190,57 @@ impl Decoder {
                 // Indexed field (section 6.1).
                 0x80.. => {
                     let index = wire.integer(7)?;
-                    let (name, value) = entry(&mut self.table, index)?;
-                    visit(Field { name, value });
+                    visit(Found::find(&mut self.table, index)?.field());
                 }
                 // Literal with incremental indexing (6.2.1).
-                0x40..0x80 => self.literal(&mut wire, 6, visit)?,
+                0x40..0x80 => self.inserted(&mut wire, visit)?,
                 // Size update (6.3). It belongs before all fields (4.2), but Go's server, told of
                 // another size while it writes a block, puts it between two.
                 0x20..0x40 => self.table.resize(wire.integer(5)?),
                 // Literal without indexing (6.2.2) and never indexed (6.2.3).
-                _ => self.literal(&mut wire, 4, visit)?,
+                _ => self.literal(&mut wire, visit)?,
             }
         }
         Ok(())
     }
 
-    /// A literal field whose name's index has `prefix` bits; 6 bits mean that it is inserted.
+    /// A literal field that is put into the table.
+    fn inserted(
+        &mut self,
+        wire: &mut Wire<'_>,
+        visit: &mut impl FnMut(Field<'_>),
+    ) -> Result<(), Stop> {
+        let index = wire.integer(6)?;
+        let name = if index == 0 {
+            Some(Octets::new(wire.string(&mut self.name)?))
+        } else {
+            Found::find(&mut self.table, index)?.name()
+        };
+        let known = name.as_ref().map(Octets::bytes);
+        let value = Octets::new(value(wire, &mut self.value, known, visit)?);
+        visit(Field {
+            name: known,
+            value: Some(value.bytes()),
+            text: value.text(),
+        });
+        self.table.insert(Entry { name, value });
+        Ok(())
+    }
+
+    /// A literal field that is not.
     fn literal(
         &mut self,
         wire: &mut Wire<'_>,
-        prefix: u8,
         visit: &mut impl FnMut(Field<'_>),
     ) -> Result<(), Stop> {
-        let index = wire.integer(prefix)?;
+        let index = wire.integer(4)?;
         let name = if index == 0 {
             Some(wire.string(&mut self.name)?)
         } else {
-            let (name, _) = entry(&mut self.table, index)?;
-            // Inserting moves the entry or evicts it, so its name is taken along.
-            name.map(|name| {
-                self.name.clear();
-                self.name.extend_from_slice(name);
-                self.name.as_slice()
-            })
+            Found::find(&mut self.table, index)?.field().name
         };
-        let value = match wire.string(&mut self.value) {
-            Ok(value) => value,
-            Err(stop) => {
-                if stop == Stop::Short {
-                    visit(Field { name, value: None });
-                }
-                return Err(stop);
-            }
-        };
-        visit(Field {
-            name,
-            value: Some(value),
-        });
-        if prefix == 6 {
-            self.table.insert(name, value);
-        }
+        let value = value(wire, &mut self.value, name, visit)?;
+        visit(Field::new(name, Some(value)));
         Ok(())
     }
 
@@ -195,11 +257,16 @@ impl Decoder {
     }
 }
 
-/// The entry with this index in both tables (section 2.3.3).
-fn entry(table: &mut DynamicTable, index: usize) -> Result<Pair<'_>, Invalid> {
-    let index = index.checked_sub(1).ok_or(Invalid::Index)?;
-    match static_table::ENTRIES.get(index) {
-        Some((name, value)) => Ok((Some(name), Some(value))),
-        None => table.get(index - static_table::ENTRIES.len()),
-    }
+/// The value of a literal field. Where it is cut, the field is visited without one.
+fn value<'a, 'b: 'a>(
+    wire: &mut Wire<'b>,
+    decoded: &'a mut Vec<u8>,
+    name: Option<&[u8]>,
+    visit: &mut impl FnMut(Field<'_>),
+) -> Result<&'a [u8], Stop> {
+    wire.string(decoded).inspect_err(|stop| {
+        if *stop == Stop::Short {
+            visit(Field::new(name, None));
+        }
+    })
 }

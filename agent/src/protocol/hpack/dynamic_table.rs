@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use super::decoder::Invalid;
+use super::{decoder::Invalid, octets::Octets};
 
 /// Largest table that is kept of one direction, in the RFC's measure. Of larger ones the oldest
 /// entries are treated as never seen.
@@ -21,30 +21,15 @@ const OVERHEAD: usize = 32;
 
 /// One entry. Its value was always seen, its name only if that was not an unknown entry's.
 #[derive(Debug)]
-struct Entry {
-    /// Name, if known, and value.
-    octets: Box<[u8]>,
-    /// Length of the name, if known.
-    name: Option<usize>,
+pub(super) struct Entry {
+    pub(super) name: Option<Octets>,
+    pub(super) value: Octets,
 }
-
-/// A name and a value, `None` when it cannot be known.
-pub(super) type Pair<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
 
 impl Entry {
     /// An unknown name counts as empty: the true cost may be higher, never lower.
     fn cost(&self) -> usize {
-        self.octets.len() + OVERHEAD
-    }
-
-    fn pair(&self) -> Pair<'_> {
-        match self.name {
-            Some(length) => match self.octets.split_at_checked(length) {
-                Some((name, value)) => (Some(name), Some(value)),
-                None => (None, None),
-            },
-            None => (None, Some(&self.octets)),
-        }
+        self.name.as_ref().map_or(0, Octets::len) + self.value.len() + OVERHEAD
     }
 }
 
@@ -97,27 +82,20 @@ impl DynamicTable {
         !self.has_unseen && self.nameless == 0
     }
 
-    /// The entry with this index, 0 for the newest.
-    pub(super) fn get(&mut self, index: usize) -> Result<Pair<'_>, Invalid> {
-        if index >= self.entries.len() {
-            if !self.has_unseen {
-                if !self.is_capacity_assumed {
-                    return Err(Invalid::Index);
-                }
-                self.enlarge();
+    /// The entry with this index, 0 for the newest; `None` when it was never seen.
+    pub(super) fn get(&mut self, index: usize) -> Result<Option<&Entry>, Invalid> {
+        if index >= self.entries.len() && !self.has_unseen {
+            if !self.is_capacity_assumed {
+                return Err(Invalid::Index);
             }
-            return Ok((None, None));
+            self.enlarge();
         }
-        Ok(self
-            .entries
-            .get(index)
-            .map_or((None, None), |entry| entry.pair()))
+        Ok(self.entries.get(index))
     }
 
-    /// Inserts a field, whose name may be unknown.
-    pub(super) fn insert(&mut self, name: Option<&[u8]>, value: &[u8]) {
-        let octets = [name.unwrap_or_default(), value].concat();
-        let cost = octets.len() + OVERHEAD;
+    /// Inserts a field.
+    pub(super) fn insert(&mut self, entry: Entry) {
+        let cost = entry.cost();
         if self.is_capacity_assumed && cost > self.capacity {
             self.enlarge();
         }
@@ -129,11 +107,8 @@ impl DynamicTable {
             return;
         }
         self.size += cost;
-        self.nameless += usize::from(name.is_none());
-        self.entries.push_front(Entry {
-            octets: octets.into(),
-            name: name.map(<[u8]>::len),
-        });
+        self.nameless += usize::from(entry.name.is_none());
+        self.entries.push_front(entry);
         self.forget_unseen();
     }
 

@@ -29,6 +29,9 @@ const LENGTHS: [u8; 256] = [
 /// Longest code. Only the end-of-string symbol and three octets have it.
 const LONGEST: usize = 30;
 
+/// Bits that are looked up at once. Two codes of common octets fit.
+const LOOKED_UP: u32 = 12;
+
 /// The codes of one length.
 #[derive(Clone, Copy)]
 struct Row {
@@ -40,9 +43,18 @@ struct Row {
     place: usize,
 }
 
+/// What bits begin with.
+#[derive(Clone, Copy)]
+struct Beginning {
+    octets: [u8; 2],
+    /// Length of the first octet's code; 0 where it is longer than what is looked up.
+    first: u8,
+    /// Length of both codes, or of the first where the second one does not fit.
+    length: u8,
+}
+
 struct Tables {
-    /// The octet that begins with these eight bits and the length of its code; 0 for none.
-    short: [(u8, u8); 256],
+    beginnings: [Beginning; 1 << LOOKED_UP],
     rows: [Row; LONGEST + 1],
     /// All octets in the order of their codes. The end-of-string symbol would follow.
     octets: [u8; 256],
@@ -55,14 +67,17 @@ static TABLES: Tables = tables();
     reason = "constants: lengths below 31, octets below 256"
 )]
 const fn tables() -> Tables {
-    let empty = Row {
-        first: 0,
-        end: 0,
-        place: 0,
-    };
     let mut tables = Tables {
-        short: [(0, 0); 256],
-        rows: [empty; LONGEST + 1],
+        beginnings: [Beginning {
+            octets: [0; 2],
+            first: 0,
+            length: 0,
+        }; 1 << LOOKED_UP],
+        rows: [Row {
+            first: 0,
+            end: 0,
+            place: 0,
+        }; LONGEST + 1],
         octets: [0; 256],
     };
     let mut next: u64 = 0;
@@ -77,11 +92,15 @@ const fn tables() -> Tables {
             if LENGTHS[octet] as usize == length {
                 tables.octets[place] = octet as u8;
                 place += 1;
-                let mut prefix = next >> 24;
+                let mut bits = next >> (32 - LOOKED_UP);
                 next += unit;
-                while length <= 8 && prefix < next >> 24 {
-                    tables.short[prefix as usize] = (octet as u8, length as u8);
-                    prefix += 1;
+                while length <= LOOKED_UP as usize && bits < next >> (32 - LOOKED_UP) {
+                    tables.beginnings[bits as usize] = Beginning {
+                        octets: [octet as u8, 0],
+                        first: length as u8,
+                        length: length as u8,
+                    };
+                    bits += 1;
                 }
             }
             octet += 1;
@@ -91,29 +110,69 @@ const fn tables() -> Tables {
     }
     // The end-of-string symbol is the last code, all ones.
     assert!(next + (1 << (32 - LONGEST)) == 1 << 32 && place == 256);
+    add_second_octets(&mut tables.beginnings);
     tables
+}
+
+const fn add_second_octets(beginnings: &mut [Beginning; 1 << LOOKED_UP]) {
+    let mut bits = 0;
+    while bits < beginnings.len() {
+        let first = beginnings[bits].first;
+        if first > 0 {
+            let second = beginnings[(bits << first) & (beginnings.len() - 1)];
+            if second.first > 0 && (first + second.first) as u32 <= LOOKED_UP {
+                beginnings[bits].octets[1] = second.octets[0];
+                beginnings[bits].length = first + second.first;
+            }
+        }
+        bits += 1;
+    }
 }
 
 /// Appends what `encoded` stands for.
 pub(super) fn decode(encoded: &[u8], decoded: &mut Vec<u8>) -> Result<(), Invalid> {
-    let mut octets = encoded.iter();
+    let start = decoded.len();
+    // No code is shorter than five bits; two octets are written at once.
+    decoded.resize(start + encoded.len() * 8 / 5 + 2, 0);
+    let places = decoded.get_mut(start..).unwrap_or_default();
+    let length = decode_into(encoded, places)?;
+    decoded.truncate(start + length);
+    Ok(())
+}
+
+/// Writes what `encoded` stands for; gives its length.
+fn decode_into(mut encoded: &[u8], places: &mut [u8]) -> Result<usize, Invalid> {
+    let mut written = 0;
     // The next bits, left-aligned, and how many of them there are.
     let (mut window, mut held) = (0u64, 0u32);
     loop {
-        while held <= 56
-            && let Some(octet) = octets.next()
-        {
-            window |= u64::from(*octet) << (56 - held);
-            held += 8;
+        if held <= 32 {
+            if let Some((four, rest)) = encoded.split_first_chunk() {
+                window |= u64::from(u32::from_be_bytes(*four)) << (32 - held);
+                held += 32;
+                encoded = rest;
+            } else {
+                for octet in std::mem::take(&mut encoded) {
+                    window |= u64::from(*octet) << (56 - held);
+                    held += 8;
+                }
+            }
         }
-        let (octet, length) = match TABLES.short[usize::from(window.to_be_bytes()[0])] {
-            (_, 0) => long(window >> 32),
-            (octet, length) => (Some(octet), u32::from(length)),
+        let beginning = TABLES.beginnings[(window >> (64 - LOOKED_UP)) as usize];
+        let (octets, count, length) = match u32::from(beginning.length) {
+            length @ 1.. if length <= held => {
+                let count = 1 + usize::from(beginning.length > beginning.first);
+                (beginning.octets, count, length)
+            }
+            _ => match single(beginning, window, held)? {
+                Some((octet, length)) => ([octet, 0], 1, length),
+                None => break,
+            },
         };
-        if length > held {
-            break;
+        if let Some(place) = places.get_mut(written..written + 2) {
+            place.copy_from_slice(&octets);
         }
-        decoded.push(octet.ok_or(Invalid::Huffman)?);
+        written += count;
         window <<= length;
         held -= length;
     }
@@ -121,12 +180,29 @@ pub(super) fn decode(encoded: &[u8], decoded: &mut Vec<u8>) -> Result<(), Invali
     if held > 7 || window != !(u64::MAX >> held) {
         return Err(Invalid::Huffman);
     }
-    Ok(())
+    Ok(written)
 }
 
-/// The octet whose code is longer than eight bits, and that length. `None` is the end of string.
+/// The next octet and its code's length, where its code is long or one of the last. `None` when
+/// there is none any more.
+#[cold]
+fn single(beginning: Beginning, window: u64, held: u32) -> Result<Option<(u8, u32)>, Invalid> {
+    let (octet, length) = match (beginning.octets, beginning.first) {
+        (_, 0) => long(window >> 32),
+        ([octet, _], first) => (Some(octet), first.into()),
+    };
+    if length > held {
+        return Ok(None);
+    }
+    octet
+        .map(|octet| Some((octet, length)))
+        .ok_or(Invalid::Huffman)
+}
+
+/// The octet whose code is longer than what is looked up, and that length. `None` is the end of
+/// string.
 fn long(window: u64) -> (Option<u8>, u32) {
-    for (row, length) in TABLES.rows.iter().zip(0u32..).skip(9) {
+    for (row, length) in TABLES.rows.iter().zip(0u32..).skip(LOOKED_UP as usize + 1) {
         if window < row.end {
             let behind = usize::try_from((window - row.first) >> (32 - length));
             let place = behind.ok().map(|behind| row.place + behind);

@@ -5,6 +5,7 @@
 mod decoder;
 mod dynamic_table;
 mod huffman;
+mod octets;
 mod static_table;
 mod wire;
 

@@ -1,6 +1,10 @@
 //! Tests.
 
 mod appendix_c;
+mod encoder;
+mod independent;
+mod interop;
+mod sequences;
 
 use super::Decoder;
 

@@ -41,12 +41,18 @@ impl<'a> Wire<'a> {
 
     /// An integer that begins in the low `prefix` bits of the next byte (section 5.1). Values
     /// beyond 32 bits are invalid, and so are more bytes than those need.
+    #[inline]
     pub(super) fn integer(&mut self, prefix: u8) -> Result<usize, Stop> {
         let mask = u8::MAX >> (8 - prefix);
         let first = self.octet()? & mask;
         if first < mask {
             return Ok(usize::from(first));
         }
+        self.long_integer(mask)
+    }
+
+    /// The rest of an integer that does not fit into its first byte.
+    fn long_integer(&mut self, mask: u8) -> Result<usize, Stop> {
         let mut value = u64::from(mask);
         for shift in [0, 7, 14, 21, 28] {
             let octet = self.octet()?;

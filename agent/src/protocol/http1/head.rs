@@ -9,7 +9,7 @@ use super::{
     fields::{Field, Sender, fields},
     message::{Answering, Invalid, ResponseHead, Upgrade},
 };
-use crate::protocol::http::{HeaderName, HttpVersion, RequestHead};
+use crate::protocol::http::{self, HeaderName, HttpVersion, RequestHead};
 
 /// Longest method that is believed. The longest registered one has 17 characters.
 const MAX_METHOD: usize = 64;
@@ -168,8 +168,8 @@ pub(super) fn request(bytes: &[u8]) -> Result<ParsedRequest, Invalid> {
         headers.retain(|(name, _)| *name != HeaderName::Host);
     }
     let head = RequestHead {
-        method: Some(CompactString::from_utf8_lossy(method)),
-        target: Some(CompactString::from_utf8_lossy(target)),
+        method: Some(http::text(method)),
+        target: Some(http::text(target)),
         version,
         headers,
         hidden: false,
@@ -204,7 +204,7 @@ impl Hosts {
 
 /// A value as text. NUL and CR stand for spaces (RFC 9110 section 5.5).
 fn text(value: &[u8]) -> CompactString {
-    let text = CompactString::from_utf8_lossy(value);
+    let text = http::text(value);
     if memchr2(0, b'\r', value).is_none() {
         return text;
     }

@@ -2,7 +2,7 @@
 
 use compact_str::CompactString;
 
-use crate::protocol::http::{HttpVersion, RequestHead};
+use crate::protocol::http::{self, HttpVersion, RequestHead};
 
 /// The head of the final response.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl ResponseHead {
             RpcField::Status => &mut rpc.status,
             RpcField::Message => &mut rpc.message,
         };
-        place.get_or_insert_with(|| CompactString::from_utf8_lossy(value));
+        place.get_or_insert_with(|| http::text(value));
     }
 
     pub(super) fn add_content_type(&mut self, value: &[u8]) {
@@ -83,7 +83,7 @@ impl ResponseHead {
             self.rpc
                 .get_or_insert_default()
                 .content_type
-                .get_or_insert_with(|| CompactString::from_utf8_lossy(value));
+                .get_or_insert_with(|| http::text(value));
         }
     }
 }

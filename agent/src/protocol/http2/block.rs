@@ -92,7 +92,7 @@ fn turn(event: Option<Event>) -> Turn {
 }
 
 fn decode(decoder: &mut Decoder, block: &[u8], is_cut: bool) -> HeaderBlock {
-    let mut head = HeaderBlock::default();
+    let mut head = HeaderBlock::new();
     let result = if is_cut {
         let result = decoder.decode_cut(block, |field| head.add(field));
         head.truncate();

@@ -3,7 +3,10 @@
 
 use compact_str::CompactString;
 
-use crate::protocol::hpack::{self, Field};
+use crate::protocol::{
+    hpack::{self, Field},
+    http::text,
+};
 
 /// Fields that are kept of one block at most; a block that repeats them is not worth more.
 const MAX_KEPT: usize = 64;
@@ -15,6 +18,9 @@ const PSEUDO: u32 = FieldName::Method.bit()
     | FieldName::Authority.bit()
     | FieldName::Protocol.bit()
     | FieldName::Status.bit();
+
+/// Fields that are kept of a request as a rule.
+const USUALLY_KEPT: usize = 12;
 
 /// Fields that conventions, propagation, gRPC and Connect need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -145,6 +151,13 @@ pub struct HeaderBlock {
 }
 
 impl HeaderBlock {
+    pub(super) fn new() -> Self {
+        Self {
+            fields: Vec::with_capacity(USUALLY_KEPT),
+            ..Self::default()
+        }
+    }
+
     /// The first value of a field.
     #[must_use]
     pub fn get(&self, name: FieldName) -> Value<'_> {
@@ -172,8 +185,8 @@ impl HeaderBlock {
         self.is_behind_pseudo |= !name.starts_with(b":");
         match (FieldName::of(name), field.value) {
             (Some(name), Some(value)) if self.fields.len() < MAX_KEPT => {
-                self.fields
-                    .push((name, CompactString::from_utf8_lossy(value)));
+                let value = field.text.map_or_else(|| text(value), CompactString::new);
+                self.fields.push((name, value));
             }
             (Some(name), _) => self.unknown |= name.bit(),
             (None, _) => {}

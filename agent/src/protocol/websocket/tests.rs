@@ -12,13 +12,13 @@ fn frame(sender: Sender, first: u8, payload: &[u8]) -> Vec<u8> {
     let length = payload.len();
     let mut bytes = vec![first];
     match length {
-        0..126 => bytes.push(mask | u8::try_from(length).unwrap()),
+        0..126 => bytes.push(mask + u8::try_from(length).unwrap()),
         126..65536 => {
-            bytes.push(mask | 126);
+            bytes.push(mask + 126);
             bytes.extend(u16::try_from(length).unwrap().to_be_bytes());
         }
         _ => {
-            bytes.push(mask | 127);
+            bytes.push(mask + 127);
             bytes.extend((length as u64).to_be_bytes());
         }
     }

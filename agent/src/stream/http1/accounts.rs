@@ -1,12 +1,12 @@
 //! What came of each request of a connection: whole, failed, or lost and counted. Knows no bytes.
 
-use super::{Http1, pipeline::Pending};
+use super::{Http1, ends::Rest, pipeline::Pending, side::Sync};
 use crate::{
     clock::KernelTime,
-    metrics::counters::Loss,
+    metrics::counters::{Flow, Loss},
     stream::{
         exchange::{Activity, ExchangeError, Finished, Response},
-        link::Context,
+        link::{Arrival, Context},
     },
 };
 
@@ -35,12 +35,31 @@ impl Http1 {
         } else {
             0
         };
-        if self.requests_over(gap.unwrap_or(unseen), cx) {
+        let rest = self.requests_over(gap.unwrap_or(unseen), cx);
+        if rest == Rest::Inside {
             return;
         }
+        // In a turn that is accounted for, what is missing was at least one request.
+        let least = i64::from(rest == Rest::Requests && gap.is_some());
         self.link
-            .count_lost(u64::try_from(count).unwrap_or(0), Loss::Gap, cx);
+            .count_lost(u64::try_from(count.max(least)).unwrap_or(0), Loss::Gap, cx);
         self.request_turn = Some(newest);
+    }
+
+    /// Bytes behind a loss go by, up to the next message that can be proven.
+    pub(super) fn count_unread(&self, copied: &[u8], arrival: &Arrival<'_>, cx: &Context<'_>) {
+        if self.is_http && self.link.has_losses {
+            let unread = copied.len() as u64 + arrival.uncaptured;
+            cx.counters.add(Flow::BytesGap, unread);
+        }
+    }
+
+    /// Whether the next byte of a request is known to be the first of the next one.
+    pub(super) fn is_between_requests(&self) -> bool {
+        self.link.ways().is_some_and(|(request, _)| {
+            let side = &self.sides[request];
+            side.sync == Sync::In && side.reader.is_at_start() && self.is_http
+        })
     }
 
     /// The last turn of requests that is accounted for, or the number that the one before the
@@ -59,6 +78,8 @@ impl Http1 {
     pub(super) fn account(&mut self, turn: u32, anew: bool, cx: &mut Context<'_>) {
         if anew {
             let lost = (i64::from(turn) - self.accounted(turn % 2)) / 2 - 1;
+            let lost = lost.max(i64::from(self.is_missing));
+            self.is_missing = false;
             self.link
                 .count_lost(u64::try_from(lost).unwrap_or(0), Loss::Gap, cx);
         }

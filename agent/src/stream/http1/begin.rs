@@ -123,7 +123,8 @@ impl Http1 {
     fn beginning(&self, turn: u32, bytes: &[u8]) -> Beginning {
         let is_unknown = self.link.identity.role.is_none();
         // Nothing shows that a message begins where the first turn is joined.
-        let request = if is_unknown && turn > 1 {
+        let is_start = turn > 1 || !self.link.identity.is_old;
+        let request = if is_unknown && is_start {
             like_request(bytes)
         } else {
             like_registered_request(bytes)
@@ -147,10 +148,10 @@ impl Http1 {
         match (beginning, self.link.identity.role) {
             // Who sends a request is the client; who sends a response, the server.
             (Beginning::Request, None) => {
-                self.assign(if sends { Role::Client } else { Role::Server })
+                self.assign(if sends { Role::Client } else { Role::Server });
             }
             (Beginning::Response, None) => {
-                self.assign(if sends { Role::Server } else { Role::Client })
+                self.assign(if sends { Role::Server } else { Role::Client });
             }
             (_, None) => self.bad_turn(arrival),
             // The client was answered without its content, and does not send it.

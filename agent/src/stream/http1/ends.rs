@@ -2,7 +2,7 @@
 
 use wirespan_ebpf::records::{CloseRecord, close_how};
 
-use super::{Http1, side::Sync, tail::Ending};
+use super::{Http1, side::Sync, tail::Ending, turns::LAST_CHUNK_IDLE};
 use crate::{
     clock::KernelTime,
     metrics::counters::Loss,
@@ -12,10 +12,6 @@ use crate::{
         link::{Arrival, Context, Fate, RECEIVE, SEND, measurable},
     },
 };
-
-/// A chunked response whose last bytes are those of the last chunk is over when nothing followed
-/// them for this long: content may look the same, and then goes on at once.
-const LAST_CHUNK_IDLE: u64 = 50_000_000;
 
 /// What a closed TCP connection has received can still be read for a while.
 const CLOSE_GRACE: u64 = 1_000_000_000;
@@ -29,6 +25,17 @@ pub(super) struct Closing {
     patient: bool,
     /// Where the requests' direction ended; `None` where that is not known.
     requests_end: Option<u64>,
+}
+
+/// What bytes at the end of the direction of requests were that no record told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// None, or content of the last request that was read.
+    Inside,
+    /// There was a request among them.
+    Requests,
+    /// Nothing is known of them.
+    Unknown,
 }
 
 impl Http1 {
@@ -126,11 +133,12 @@ impl Http1 {
     }
 
     /// No more of any request will come; `gap` bytes of requests were moved since the last record.
-    /// Whether they all are accounted for.
-    pub(super) fn requests_over(&mut self, gap: u64, cx: &mut Context<'_>) -> bool {
+    /// What those were.
+    pub(super) fn requests_over(&mut self, gap: u64, cx: &mut Context<'_>) -> Rest {
         let Some((request, _)) = self.link.ways() else {
-            return true;
+            return Rest::Inside;
         };
+        let is_between = self.is_between_requests();
         let side = &mut self.sides[request];
         let sync = side.sync;
         let in_head = side.reader.is_in_head();
@@ -139,7 +147,7 @@ impl Http1 {
         let inside = gap == 0 || (in_body && is_inside(skipped, gap));
         self.sides[request].lose();
         if sync == Sync::Out {
-            return false;
+            return Rest::Unknown;
         }
         if (in_body || sync == Sync::Turn)
             && let Some(newest) = self.pipeline.newest()
@@ -148,6 +156,7 @@ impl Http1 {
                 Skipped::Within => newest.request_body = newest.request_body.saturating_add(gap),
                 Skipped::Complete { consumed } => newest.request_body += consumed,
                 Skipped::Lost => {
+                    newest.request_unmeasured |= gap > 0;
                     newest.gap_bytes = newest.gap_bytes.saturating_add(measurable(gap));
                 }
             }
@@ -156,7 +165,12 @@ impl Http1 {
             self.link.count_lost(1, Loss::Gap, cx);
         }
         self.request_whole(cx);
-        inside
+        match skipped {
+            _ if inside => Rest::Inside,
+            Skipped::Complete { .. } => Rest::Requests,
+            _ if is_between => Rest::Requests,
+            _ => Rest::Unknown,
+        }
     }
 
     /// No more of any response will come: what is open ends here. `gap` bytes of responses were
@@ -171,7 +185,8 @@ impl Http1 {
         let Some((_, response)) = self.link.ways() else {
             return;
         };
-        let lost = self.link.unresolved && gap > 0;
+        let is_mixed = self.sides[response].sync == Sync::Turn && !self.is_alone();
+        let lost = (self.link.unresolved && gap > 0) || is_mixed;
         let side = &mut self.sides[response];
         let moved = side.last;
         if gap > 0 {
@@ -240,39 +255,6 @@ impl Http1 {
     /// Whether time alone can change it.
     pub(in crate::stream) fn is_waiting(&self) -> bool {
         self.closing.is_some() || self.silence().is_some()
-    }
-
-    /// What is known of the end of a response that its framing no longer tells; `None` when there
-    /// is no such response.
-    pub(super) fn ending(&self) -> Option<Ending> {
-        let (_, response) = self.link.ways()?;
-        if self.sides[response].sync != Sync::Turn {
-            return None;
-        }
-        // Behind a head that was cut may be a body of any kind, and the last bytes may be those
-        // of another response than the oldest request's.
-        let is_chunked = self.pipeline.len() == 1 && !self.pipeline.first()?.response_cut;
-        Some(if is_chunked {
-            self.sides[response].tail.ending()
-        } else {
-            Ending::Unknown
-        })
-    }
-
-    /// What is known of the end of a request that its framing no longer tells.
-    pub(super) fn request_ending(&self) -> Ending {
-        match (self.link.ways(), self.pipeline.last()) {
-            (Some((request, _)), Some(newest)) if !newest.request_cut => {
-                self.sides[request].tail.ending()
-            }
-            _ => Ending::Unknown,
-        }
-    }
-
-    /// Since when the direction of responses is silent, when that ends the response in it.
-    fn silence(&self) -> Option<KernelTime> {
-        let (_, response) = self.link.ways()?;
-        (self.ending()? == Ending::Whole).then(|| self.sides[response].last)
     }
 
     /// Time has passed.

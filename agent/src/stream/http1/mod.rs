@@ -12,6 +12,8 @@ mod requests;
 mod responses;
 mod side;
 mod tail;
+mod turns;
+mod unasked;
 
 use wirespan_ebpf::records::{DataRecord, OpenRecord, data_flags};
 
@@ -21,7 +23,7 @@ use self::{
     ends::Closing,
     pipeline::Pipeline,
     side::{Side, Sync},
-    tail::Ending,
+    unasked::Unasked,
 };
 use super::{
     exchange::Role,
@@ -30,7 +32,6 @@ use super::{
 };
 use crate::{
     clock::KernelTime,
-    metrics::counters::Loss,
     protocol::http1::{Kind, MessageReader},
 };
 
@@ -62,10 +63,16 @@ pub(super) struct Http1 {
     overlaps: bool,
     /// Too many requests wait: until they are answered, others are only counted.
     is_overfull: bool,
+    /// Bytes of requests are missing behind a request in a turn that is accounted for.
+    is_missing: bool,
+    /// The last turn in which there may be requests that were not read.
+    doubt: Option<u32>,
     /// The request that is being read is one of those.
     is_unopened: bool,
     /// A turn of requests that goes on with a request that was not read.
     rest_turn: Option<u32>,
+    /// Responses to requests that were not read.
+    unasked: Option<Box<Unasked>>,
     /// The first bytes of a turn, too few to say what they are.
     held: Option<Box<Held>>,
     /// It is no longer HTTP/1, and nothing that is read.
@@ -89,8 +96,11 @@ impl Http1 {
             is_http: false,
             overlaps: false,
             is_overfull: false,
+            is_missing: false,
+            doubt: None,
             is_unopened: false,
             rest_turn: None,
+            unasked: None,
             held: None,
             is_over: false,
             handover: None,
@@ -145,6 +155,9 @@ impl Http1 {
             data.flags & data_flags::PRE_EXISTING != 0,
         );
         if data.turn > self.link.turn {
+            if missing > 0 {
+                self.doubt = Some(data.turn);
+            }
             self.release(cx);
             self.turn_over(arrival.unbroken, cx);
             self.link.turn = data.turn;
@@ -209,40 +222,5 @@ impl Http1 {
     fn bad_turn(&mut self, arrival: &Arrival<'_>) {
         self.bad_turns = self.bad_turns.saturating_add(1);
         self.first_is_rest |= self.link.identity.is_old && arrival.turn == 1;
-    }
-
-    /// A turn is over. Messages whose end only that tells are whole, unless their last bytes show
-    /// that they go on. `certain` when all records of that turn were seen.
-    fn turn_over(&mut self, certain: bool, cx: &mut Context<'_>) {
-        let Some((request, response)) = self.link.ways() else {
-            return;
-        };
-        if self.sides[request].sync == Sync::Turn
-            && !(certain && self.request_ending() == Ending::Open)
-        {
-            self.sides[request].lose();
-            self.request_whole(cx);
-        }
-        // What the client sends while its request is not whole says nothing of the response.
-        let asks_anew = !self.sides[request].reader.is_in_body();
-        if self.sides[response].sync == Sync::Turn
-            && !(certain && (self.ending() == Some(Ending::Open) || !asks_anew))
-        {
-            self.response_turn_over(certain && !self.overlaps, cx);
-        }
-    }
-
-    /// The response whose end only the end of its turn tells is over; `certain` if that is known.
-    fn response_turn_over(&mut self, certain: bool, cx: &mut Context<'_>) {
-        let Some((_, response)) = self.link.ways() else {
-            return;
-        };
-        let last = self.sides[response].last;
-        self.sides[response].lose();
-        if certain {
-            self.response_whole(last, cx);
-        } else {
-            self.lose_oldest(Loss::Gap, cx);
-        }
     }
 }

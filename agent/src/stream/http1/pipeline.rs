@@ -9,6 +9,10 @@ use crate::{
 };
 
 /// A request whose exchange has not ended.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are independent of each other"
+)]
 #[derive(Debug)]
 pub(super) struct Pending {
     /// `None` for a request that is known to be there and could not be read: its response is

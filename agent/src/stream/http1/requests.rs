@@ -30,6 +30,7 @@ impl Http1 {
         if self.sides[way].sync == Sync::Out {
             if !arrival.starts || arrival.payload.is_empty() || self.rest_turn == Some(arrival.turn)
             {
+                self.count_unread(arrival.payload, arrival, cx);
                 return;
             }
             self.sides[way].synchronise();
@@ -115,6 +116,7 @@ impl Http1 {
                 Event::Invalid(_) => {
                     let left = rest.len() as u64 + arrival.uncaptured;
                     if in_body {
+                        self.doubt = Some(arrival.turn);
                         self.body_invalid(arrival.way, left, cx);
                         return true;
                     }
@@ -156,6 +158,7 @@ impl Http1 {
         self.is_overfull |= self.pipeline.len() >= cx.limits.pipeline;
         self.is_unopened = self.is_overfull;
         if self.is_overfull {
+            self.doubt = Some(arrival.turn);
             self.link.count_lost(1, Loss::PipelineFull, cx);
             return;
         }
@@ -184,11 +187,7 @@ impl Http1 {
         self.sides[way].lose();
         self.lose_content(way);
         cx.counters.add(Flow::BytesGap, left);
-        if !self.is_unopened
-            && let Some(newest) = self.pipeline.newest()
-        {
-            newest.request_unmeasured = true;
-        }
+        self.lose_measure();
         self.request_whole(cx);
     }
 
@@ -202,6 +201,7 @@ impl Http1 {
     ) {
         let way = arrival.way;
         self.sides[way].lose();
+        self.doubt = Some(arrival.turn);
         if !self.is_http {
             if arrival.starts {
                 self.bad_turn(arrival);
@@ -225,19 +225,39 @@ impl Http1 {
         let within = self.request_turn == Some(arrival.turn);
         match self.sides[arrival.way].sync {
             Sync::Out => cx.counters.add(Flow::BytesGap, measurable(arrival.gap)),
-            Sync::Turn => self.add_to_newest(measurable(arrival.gap)),
+            Sync::Turn => {
+                self.doubt = Some(arrival.turn);
+                self.add_to_newest(measurable(arrival.gap));
+                cx.counters.add(Flow::BytesGap, measurable(arrival.gap));
+                self.lose_measure();
+            }
             Sync::In if within => {
+                let in_body = self.sides[arrival.way].reader.is_in_body();
                 self.skip_requests(arrival.gap, true, arrival, cx);
+                if in_body && self.sides[arrival.way].sync == Sync::Turn {
+                    cx.counters.add(Flow::BytesGap, measurable(arrival.gap));
+                    self.lose_measure();
+                }
             }
             Sync::In => self.request_gap_between(arrival, cx),
         }
     }
 
+    /// Other requests may be in bytes that are missing behind the newest one's.
+    fn lose_measure(&mut self) {
+        if let Some(newest) = self.pipeline.newest()
+            && !self.is_unopened
+        {
+            newest.request_unmeasured = true;
+        }
+    }
+
     /// Bytes are missing that may belong to several turns.
     fn request_gap_between(&mut self, arrival: &Arrival<'_>, cx: &mut Context<'_>) {
-        let reader = &mut self.sides[arrival.way].reader;
+        let reader = &self.sides[arrival.way].reader;
         let in_head = reader.is_in_head();
         let in_body = reader.is_in_body();
+        self.is_missing |= self.is_between_requests();
         let skipped = self.skip(arrival.way, arrival.gap);
         if in_body && is_inside(skipped, arrival.gap) {
             if let Some(newest) = self.pipeline.newest() {
@@ -250,14 +270,19 @@ impl Http1 {
             return;
         }
         self.sides[arrival.way].lose();
+        self.doubt = Some(arrival.turn);
         cx.counters.add(Flow::BytesGap, measurable(arrival.gap));
         if in_head {
             self.link.count_lost(1, Loss::Gap, cx);
         }
         if in_body {
             match (skipped, self.pipeline.newest()) {
-                (Skipped::Complete { consumed }, Some(newest)) => newest.request_body += consumed,
+                (Skipped::Complete { consumed }, Some(newest)) => {
+                    newest.request_body += consumed;
+                    self.is_missing = true;
+                }
                 (_, Some(newest)) => {
+                    newest.request_unmeasured = true;
                     newest.gap_bytes = newest.gap_bytes.saturating_add(measurable(arrival.gap));
                 }
                 _ => {}
@@ -302,6 +327,7 @@ impl Http1 {
                 }
                 Skipped::Lost => {
                     self.sides[way].lose();
+                    self.doubt = Some(arrival.turn);
                     cx.counters.add(Flow::BytesGap, measurable(count));
                     if within {
                         self.link.count_lost(1, Loss::Gap, cx);
@@ -327,7 +353,12 @@ impl Http1 {
             }
             self.lose_content(way);
             self.add_to_newest(count);
+            if self.pipeline.len() > 1 {
+                // Others may stand behind it, of a client that is known to do that.
+                self.doubt = Some(arrival.turn);
+            }
         } else {
+            self.doubt = Some(arrival.turn);
             self.sides[way].lose();
             self.link.count_lost(1, Loss::Gap, cx);
             if self.is_overfull || self.pipeline.len() >= cx.limits.pipeline {

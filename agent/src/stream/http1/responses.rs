@@ -1,6 +1,6 @@
 //! The direction of responses: ends exchanges. Knows requests only as what waits for an answer.
 
-use super::{Handover, Http1, side::Sync};
+use super::{Handover, Http1, side::Sync, unasked::Unasked};
 use crate::{
     metrics::counters::{Flow, Loss},
     protocol::http1::{
@@ -22,6 +22,7 @@ impl Http1 {
                 return;
             }
             self.sides[way].synchronise();
+            self.unasked = None;
         }
         if self.sides[way].sync == Sync::Turn {
             self.add_to_oldest(arrival.payload.len() as u64 + arrival.uncaptured);
@@ -36,6 +37,10 @@ impl Http1 {
         arrival.starts
             && !arrival.payload.is_empty()
             && !self.overlaps
+            && !self
+                .unasked
+                .as_ref()
+                .is_some_and(|unasked| unasked.is_open())
             && self.pipeline.oldest().is_some_and(|oldest| {
                 oldest.turn.checked_add(1) == Some(arrival.turn) && oldest.response.is_none()
             })
@@ -44,6 +49,7 @@ impl Http1 {
     /// Responses go by that belong to no known request, or to one that cannot be told.
     fn response_unread(&mut self, arrival: &Arrival<'_>, cx: &mut Context<'_>) {
         self.judge_response(arrival);
+        self.count_unread(arrival.payload, arrival, cx);
         while self
             .pipeline
             .oldest()
@@ -55,20 +61,35 @@ impl Http1 {
 
     /// What a server says without being asked shows whether it speaks HTTP/1.
     fn judge_response(&mut self, arrival: &Arrival<'_>) {
-        if !arrival.starts || arrival.payload.is_empty() {
-            return;
-        }
-        if is_interim(arrival.payload) {
-            // The request goes on, wherever it began.
-            self.rest_turn = arrival.turn.checked_add(1);
-        }
-        if self.is_http {
+        self.read_unasked(arrival);
+        if self.is_http || !arrival.starts || arrival.payload.is_empty() {
             return;
         }
         match like_response(arrival.payload) {
             Likeness::Yes => self.is_http = true,
             Likeness::Partly => {}
             Likeness::No => self.bad_turn(arrival),
+        }
+    }
+
+    /// Reads what answers no known request, as long as that can be followed.
+    fn read_unasked(&mut self, arrival: &Arrival<'_>) {
+        let is_open = self
+            .unasked
+            .as_ref()
+            .is_some_and(|unasked| unasked.is_open());
+        if arrival.starts && !is_open {
+            self.unasked = Some(Box::new(Unasked::new()));
+        }
+        self.rest_turn = None;
+        let unasked = self.unasked.take().filter(|_| arrival.gap == 0);
+        if let Some(mut unasked) = unasked
+            && unasked.read(arrival.payload, arrival.uncaptured)
+        {
+            if unasked.is_interim() {
+                self.rest_turn = arrival.turn.checked_add(1);
+            }
+            self.unasked = Some(unasked);
         }
     }
 
@@ -92,6 +113,7 @@ impl Http1 {
             let Some(answering) = self.unanswered() else {
                 if left {
                     self.judge_response(arrival);
+                    self.count_unread(rest, arrival, cx);
                     self.sides[way].lose();
                 }
                 return;
@@ -104,7 +126,7 @@ impl Http1 {
             }
             match step.event {
                 Event::Response(head) => {
-                    if !self.response_head(way, head, cx) {
+                    if !self.response_head(head, rest, arrival, cx) {
                         return;
                     }
                 }
@@ -138,7 +160,13 @@ impl Http1 {
     }
 
     /// The head of the final response to the oldest request; whether what follows it can be read.
-    fn response_head(&mut self, way: usize, head: ResponseHead, cx: &mut Context<'_>) -> bool {
+    fn response_head(
+        &mut self,
+        head: ResponseHead,
+        rest: &[u8],
+        arrival: &Arrival<'_>,
+        cx: &mut Context<'_>,
+    ) -> bool {
         let Some(oldest) = self.pipeline.oldest() else {
             return true;
         };
@@ -147,7 +175,13 @@ impl Http1 {
             return true;
         }
         // Whether it has a body depends on the request, which could not be read.
-        self.sides[way].lose();
+        let side = &mut self.sides[arrival.way];
+        let reader = std::mem::replace(&mut side.reader, MessageReader::new(Kind::Response));
+        side.lose();
+        let mut unasked = Unasked::behind_head(reader);
+        if unasked.read(rest, arrival.uncaptured) {
+            self.unasked = Some(Box::new(unasked));
+        }
         self.lose_pending(Loss::Gap, cx);
         false
     }
@@ -301,21 +335,5 @@ impl Http1 {
         }
         let last = self.sides[way].last;
         self.response_whole(last, cx);
-    }
-}
-
-/// Whether these bytes are interim responses (1xx) and nothing else.
-fn is_interim(bytes: &[u8]) -> bool {
-    let mut reader = MessageReader::new(Kind::Response);
-    let mut rest = bytes;
-    let mut seen = false;
-    loop {
-        let step = reader.feed(rest, Answering::Other);
-        rest = rest.get(step.consumed..).unwrap_or_default();
-        match step.event {
-            Event::Interim(_) => seen = true,
-            Event::Partial => return seen && reader.is_at_start(),
-            _ => return false,
-        }
     }
 }

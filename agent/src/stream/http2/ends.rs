@@ -134,6 +134,8 @@ impl Http2 {
     pub(super) fn lose_track(&mut self, way: usize, bytes: u64, cx: &mut Context<'_>) {
         cx.counters.add(Flow::BytesGap, measurable(bytes));
         self.sides[way].unseen = true;
+        // SETTINGS may have been among them, and allow the other side longer frames.
+        self.sides[1 - way].reader.allow_frame_size(u32::MAX);
         let is_request = self.is_request(way);
         self.exchanges.lose_track(is_request, measurable(bytes));
     }

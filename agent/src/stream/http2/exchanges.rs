@@ -122,7 +122,7 @@ impl Exchanges {
     }
 
     /// The request that asked for the upgrade to HTTP/2 is its first stream, and is over.
-    pub(super) fn adopt(&mut self, handover: Handover, time: KernelTime) {
+    pub(super) fn adopt(&mut self, handover: &Handover, time: KernelTime) {
         let stream = Stream {
             id: handover.id,
             request: Half {

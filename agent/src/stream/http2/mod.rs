@@ -107,7 +107,7 @@ impl Http2 {
     /// the bytes behind the response. The request that asked for it is stream 1.
     pub(super) fn upgraded(
         mut link: Link,
-        handover: Handover,
+        handover: &Handover,
         data: &DataRecord,
         rest: &[u8],
         cx: &mut Context<'_>,

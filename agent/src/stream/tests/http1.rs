@@ -1,21 +1,15 @@
 //! HTTP/1 to the letter: which bytes are whose, where each message ends, what ends an exchange.
 
-use wirespan_ebpf::records::{family, open_flags, role};
-
 use super::script::{Player, Script};
-use crate::{
-    clock::KernelTime,
-    metrics::counters::{Flow, Loss},
-    stream::{Limits, exchange::ExchangeError},
-};
+use crate::{clock::KernelTime, metrics::counters::Flow, stream::exchange::ExchangeError};
 
-const SECOND: u64 = 1_000_000_000;
+pub(super) const SECOND: u64 = 1_000_000_000;
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
 
 /// Target, status, size of request and response, end, error.
-type Told<'a> = (&'a str, u16, u64, u64, u64, Option<ExchangeError>);
+pub(super) type Told<'a> = (&'a str, u16, u64, u64, u64, Option<ExchangeError>);
 
-fn told(player: &Player) -> Vec<Told<'_>> {
+pub(super) fn told(player: &Player) -> Vec<Told<'_>> {
     let opened = player.opened();
     player
         .finished()
@@ -35,17 +29,17 @@ fn told(player: &Player) -> Vec<Told<'_>> {
         .collect()
 }
 
-fn get(target: &str) -> Vec<u8> {
+pub(super) fn get(target: &str) -> Vec<u8> {
     format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n").into_bytes()
 }
 
-fn ok(length: usize) -> Vec<u8> {
+pub(super) fn ok(length: usize) -> Vec<u8> {
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
     [head.into_bytes(), vec![b'x'; length]].concat()
 }
 
 /// Plays what is said at both ends, each as client and as server.
-fn both(say: impl Fn(&mut Script), check: impl Fn(&Player, &Script)) {
+pub(super) fn both(say: impl Fn(&mut Script), check: impl Fn(&Player, &Script)) {
     for server in [false, true] {
         let mut script = Script::new(server);
         say(&mut script);
@@ -279,11 +273,11 @@ fn a_response_that_pauses_goes_on() {
             }
             let mut player = Player::new();
             player.play(&script.entries);
-            let mut played = script.entries.len();
+            let mut before = script.entries.len();
             for _ in 0..3 {
                 script.response(b"7\r\ndata:\n\n\r\n");
-                player.play(&script.entries[played..]);
-                played = script.entries.len();
+                player.play(&script.entries[before..]);
+                before = script.entries.len();
                 if at != 2 {
                     script.advance(600 * SECOND);
                     player.drain(script.now());
@@ -297,7 +291,7 @@ fn a_response_that_pauses_goes_on() {
             if at == 1 {
                 script.close(0);
             }
-            player.play(&script.entries[played..]);
+            player.play(&script.entries[before..]);
             player.drain(script.now() + SECOND);
             let finished = player.finished();
             assert_eq!(finished.len(), 1, "head {at}");
@@ -320,10 +314,10 @@ fn a_response_whose_head_was_cut_ends_with_its_turn_and_not_with_time() {
     script.advance(3600 * SECOND);
     player.drain(script.now());
     assert!(player.finished().is_empty());
-    let played = script.entries.len();
+    let before = script.entries.len();
     let ended = script.response(b"more");
     script.request(&get("/2"));
-    player.play(&script.entries[played..]);
+    player.play(&script.entries[before..]);
     assert_eq!(player.finished()[0].ended.0, ended);
     assert!(player.finished()[0].truncated);
 }
@@ -384,204 +378,6 @@ fn no_response_is_an_error_without_a_status() {
             assert_eq!(told, [("/1", 0, Some(error)), ("/2", 0, Some(error))]);
         }
     }
-}
-
-/// Requests that are invalid or read in more than one way: what follows is right or counted.
-#[test]
-fn smuggled_requests_pair_with_nothing_of_others() {
-    for smuggled in [
-        &b"POST /s HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc"[..],
-        b"POST /s HTTP/1.1\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
-        b"POST /s HTTP/1.1\r\nTransfer-Encoding: xchunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
-        b"POST /s HTTP/1.1\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
-        b"POST /s HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n\r\n",
-        b"POST /s HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"GET /s HTTP/1.1 \x01\r\n\r\n",
-        b"\0\0\0\0",
-    ] {
-        both(
-            |script| {
-                script.request(&get("/1"));
-                script.response(&ok(1));
-                script.request(&[&get("/2")[..], smuggled, &get("/3")].concat());
-                script.response(
-                    &[
-                        &ok(2)[..],
-                        b"HTTP/1.1 400 no\r\nContent-Length: 0\r\n\r\n",
-                        &ok(3),
-                    ]
-                    .concat(),
-                );
-                script.request(&get("/4"));
-                script.response(&ok(4));
-            },
-            |player, _| {
-                let told: Vec<_> = told(player)
-                    .iter()
-                    .filter(|one| one.0 != "/s")
-                    .map(|one| (one.0, one.1, one.3))
-                    .collect();
-                assert_eq!(
-                    told,
-                    [("/1", 200, 1), ("/2", 200, 2), ("/4", 200, 4)],
-                    "{smuggled:?}"
-                );
-                // A request is known, and answered, when its content turns out to be invalid.
-                let known = player.finished().len() == 4;
-                assert_eq!(player.counters.loss(Loss::Invalid), u64::from(!known));
-                assert!(player.counters.flow(Flow::BytesGap) >= get("/3").len() as u64);
-            },
-        );
-    }
-    // Both lengths: chunked wins (RFC 9112 section 6.3).
-    both(
-        |script| {
-            script.request(
-                b"POST /1 HTTP/1.1\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG",
-            );
-            script.response(&ok(1));
-            script.request(b"ET /2 HTTP/1.1\r\n\r\n");
-            script.response(&ok(2));
-        },
-        |player, _| {
-            let told: Vec<_> = told(player)
-                .iter()
-                .map(|one| (one.0, one.2, one.3))
-                .collect();
-            assert_eq!(told, [("/1", 5, 1), ("/2", 0, 2)]);
-        },
-    );
-}
-
-#[test]
-fn an_invalid_response_is_counted() {
-    both(
-        |script| {
-            script.request(&get("/1"));
-            script.response(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab");
-            script.request(&get("/2"));
-            script.response(&ok(2));
-        },
-        |player, _| {
-            let told: Vec<_> = told(player).iter().map(|one| (one.0, one.3)).collect();
-            assert_eq!(told, [("/2", 2)]);
-            assert_eq!(player.counters.loss(Loss::Invalid), 1);
-        },
-    );
-}
-
-#[test]
-fn what_waits_beyond_the_limit_is_counted_and_not_mixed_up() {
-    for server in [false, true] {
-        let mut script = Script::new(server);
-        let five: Vec<u8> = (1..=5)
-            .flat_map(|number| get(&format!("/{number}")))
-            .collect();
-        script.request(&five);
-        script.response(&[ok(1), ok(2), ok(3), ok(4), ok(5)].concat());
-        script.request(&[get("/6"), get("/7")].concat());
-        script.response(&[ok(6), ok(7)].concat());
-        let mut player = Player::limited(Limits {
-            pipeline: 3,
-            ..Limits::default()
-        });
-        player.play(&script.entries);
-        let told: Vec<_> = told(&player).iter().map(|one| (one.0, one.3)).collect();
-        assert_eq!(
-            told,
-            [("/1", 1), ("/2", 2), ("/3", 3), ("/6", 6), ("/7", 7)]
-        );
-        assert_eq!(player.counters.loss(Loss::PipelineFull), 2);
-        assert_eq!(player.lost(), 2);
-    }
-}
-
-fn old(server: bool) -> Script {
-    Script::opened(
-        server,
-        family::INET,
-        role::UNKNOWN,
-        open_flags::PRE_EXISTING,
-    )
-}
-
-/// Wherever a recording of a keep-alive connection begins, the exchanges behind are whole.
-#[test]
-fn attached_in_the_middle() {
-    for server in [false, true] {
-        for begin in 0..10 {
-            let mut script = old(server);
-            script.position = [5000, 7000];
-            let say = |script: &mut Script| {
-                let post = b"POST /1 HTTP/1.1\r\nContent-Length: 8\r\n\r\nabc";
-                script.request(&post[..12]);
-                script.request(&post[12..]);
-                script.request(b"defgh");
-                script.response(b"HTTP/1.1 200 OK\r\nContent-Le");
-                script.response(b"ngth: 8\r\n\r\nx\nx");
-                script.response(b"HTTP/");
-                script.request(&[get("/2"), get("/3")].concat());
-                script.response(&[ok(2), ok(3)].concat());
-                script.request(b"GE");
-                script.request(b"T /4 HTTP/1.1\r\n\r\n");
-                script.response(b"H");
-                script.response(&ok(4)[1..]);
-                script.request(&get("/5"));
-                script.response(&ok(5));
-            };
-            say(&mut script);
-            let mut entries = script.entries;
-            entries.drain(1..=begin);
-            super::script::renumber(&mut entries);
-            let mut player = Player::new();
-            player.play(&entries);
-            player.drain(SECOND);
-            let told: Vec<_> = told(&player).iter().map(|one| (one.0, one.3)).collect();
-            let all = [("/1", 8), ("/2", 2), ("/3", 3), ("/4", 4), ("/5", 5)];
-            // Behind record 9 the rest of a request line looks like another.
-            let whole = match begin {
-                0 => 0,
-                1..=6 => 1,
-                7..=8 => 3,
-                _ => 4,
-            };
-            assert_eq!(told, all[whole..], "{server}, from record {begin}");
-        }
-    }
-}
-
-#[test]
-fn a_body_that_goes_on_where_the_agent_came_is_no_request() {
-    for server in [false, true] {
-        let mut script = old(server);
-        // An upload that waits for its 100.
-        script.response(b"HTTP/1.1 100 Continue\r\n\r\n");
-        script.request(&get("/no"));
-        script.response(&ok(1));
-        script.request(&get("/2"));
-        script.response(&ok(2));
-        let mut player = Player::new();
-        player.play(&script.entries);
-        let told: Vec<_> = told(&player).iter().map(|one| (one.0, one.3)).collect();
-        assert_eq!(told, [("/2", 2)]);
-    }
-}
-
-#[test]
-fn a_server_that_speaks_first_is_not_answered() {
-    both(
-        |script| {
-            script.request(&get("/1"));
-            script.response(&ok(1));
-            script.response(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n");
-            script.request(&get("/2"));
-            script.response(&ok(2));
-        },
-        |player, _| {
-            let told: Vec<_> = told(player).iter().map(|one| (one.0, one.3)).collect();
-            assert_eq!(told, [("/1", 1), ("/2", 2)]);
-        },
-    );
 }
 
 #[test]

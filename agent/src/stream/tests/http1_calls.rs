@@ -97,6 +97,8 @@ fn a_grpc_web_call_that_is_refused_has_its_status_in_the_head() {
     assert_eq!(rpc.message.as_deref(), Some("no"));
 }
 
+const UNARY: &str = "Content-Type: application/json\r\nConnect-Protocol-Version: 1";
+
 #[test]
 fn connect_calls() {
     let stream = request(
@@ -120,7 +122,6 @@ fn connect_calls() {
         (RpcStatus::Code(14), Some("gone"))
     );
 
-    const UNARY: &str = "Content-Type: application/json\r\nConnect-Protocol-Version: 1";
     let unary = request(UNARY, b"{}");
     let rpc = call(
         &unary,
@@ -147,7 +148,7 @@ fn connect_calls() {
 fn messages_that_were_not_copied_are_counted_by_their_length_or_not_at_all() {
     const TYPE: &str = "Content-Type: application/grpc-web+proto";
     // One long message: its length says where it ends.
-    let long = request(TYPE, &envelope(0, &[b'x'; 20_000]));
+    let long = request(TYPE, &envelope(0, &vec![b'x'; 20_000]));
     let answer = response(200, TYPE, &[envelope(0x80, b"grpc-status: 0\r\n")]);
     let rpc = call(&long, &answer, 0);
     assert_eq!(

@@ -44,6 +44,7 @@ pub(super) struct Script {
     turn: u32,
     direction: u8,
     budget: u32,
+    budget_of_turn: u32,
     pub(super) position: [u64; 2],
 }
 
@@ -66,6 +67,7 @@ impl Script {
             turn: 0,
             direction: 2,
             budget: 0,
+            budget_of_turn: TURN_BUDGET,
             position: [0; 2],
         };
         let mut local_address = [0; 16];
@@ -100,6 +102,12 @@ impl Script {
 
     pub(super) fn now(&self) -> u64 {
         self.time
+    }
+
+    /// All bytes are copied, as in a packet capture.
+    pub(super) fn copied_whole(mut self) -> Self {
+        self.budget_of_turn = u32::MAX;
+        self
     }
 
     /// Nothing happens for a while.
@@ -163,7 +171,7 @@ impl Script {
         if self.direction != way && !bytes.is_empty() {
             self.direction = way;
             self.turn += 1;
-            self.budget = TURN_BUDGET;
+            self.budget = self.budget_of_turn;
         }
         let length = u32::try_from(bytes.len()).unwrap();
         let captured = length.min(self.budget).min(copied);

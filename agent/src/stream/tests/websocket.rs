@@ -1,4 +1,4 @@
-//! WebSockets: one exchange from the handshake to the close.
+//! `WebSocket`s: one exchange from the handshake to the close.
 
 use wirespan_ebpf::verdict::Verdict;
 
@@ -21,7 +21,7 @@ fn frame(first: u8, payload: &[u8], masked: bool) -> Vec<u8> {
     match payload.len() {
         length @ 0..126 => frame.push(mask | u8::try_from(length).unwrap()),
         length => {
-            frame.push(mask | 126);
+            frame.push(mask | 0x7e);
             frame.extend_from_slice(&u16::try_from(length).unwrap().to_be_bytes());
         }
     }
@@ -77,12 +77,12 @@ fn one_exchange_until_both_closed() {
             [(CONNECTION, Verdict::WebSocket)]
         );
         player.drain(script.now() + 3600 * SECOND);
-        let played = script.entries.len();
+        let before = script.entries.len();
         script.advance(3600 * SECOND);
         script.request(&from_client(0x88, b"\x03\xe9bye"));
         let ended = script.response(&from_server(0x88, b"\x03\xe8"));
         script.close(0);
-        player.play(&script.entries[played..]);
+        player.play(&script.entries[before..]);
         let (finished, websocket) = only(&player);
         assert_eq!((finished.ended, finished.error), (KernelTime(ended), None));
         assert_eq!(
@@ -172,7 +172,7 @@ fn payload_that_is_walked_over_is_counted() {
     let mut script = Script::new(true);
     script.request(ASK);
     script.response(SWITCH);
-    let whole = from_client(0x82, &[9; 40_000]);
+    let whole = from_client(0x82, &vec![9; 40_000]);
     script.walked(
         true,
         &[(whole[..8].to_vec(), 40_000), (whole[..8].to_vec(), 39_000)],

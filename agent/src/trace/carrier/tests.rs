@@ -105,3 +105,17 @@ fn what_is_lost_leaves_doubt_and_hides_nothing() {
     carriers.forget(THREAD, keys[0]);
     assert_eq!(carriers.serving(THREAD, within_last), Some(keys[2].1));
 }
+
+#[test]
+fn a_thread_of_the_kernel_carries_nothing() {
+    let nobody = Thread { tgid: 1, tid: 0 };
+    let mut carriers = Carriers::default();
+    for one in exchanges(&[(0, 5, 0), (10, 60, 1)]) {
+        let (from, key) = (one.from, one.key());
+        carriers.begin(nobody, one);
+        carriers.check(nobody, key);
+        assert_eq!(carriers.serving(nobody, from), None);
+        carriers.forget(nobody, key);
+    }
+    assert!(carriers.is_empty());
+}

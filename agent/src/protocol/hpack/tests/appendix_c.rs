@@ -28,12 +28,9 @@ fn fields(decoder: &mut Decoder, hex: &str) -> Vec<String> {
 /// The table's entries and its size.
 fn table(decoder: &mut Decoder) -> (Vec<String>, usize) {
     let mut entries = Vec::new();
-    while let Ok((name, value)) = decoder.table_mut().get(entries.len()) {
-        entries.push(format!(
-            "{}: {}",
-            str::from_utf8(name.unwrap()).unwrap(),
-            str::from_utf8(value.unwrap()).unwrap()
-        ));
+    while let Ok(Some(entry)) = decoder.table_mut().get(entries.len()) {
+        let name = entry.name.as_ref().unwrap().text().unwrap();
+        entries.push(format!("{name}: {}", entry.value.text().unwrap()));
     }
     (entries, decoder.table_mut().size())
 }

@@ -186,7 +186,7 @@ fn what_is_not_http2() {
 fn frame_sizes_that_settings_allow() {
     let mut reader = FrameReader::server();
     reader.allow_frame_size(20000);
-    let bytes = frame(DATA, 1, 1, &[7; 20000]);
+    let bytes = frame(DATA, 1, 1, &vec![7; 20000]);
     let seen = read(&mut reader, &[Part::Copied(&bytes)]);
     assert_eq!(seen, [Seen::Data(1, vec![7; 20000], 20000, true)]);
     let bytes = header(20001, DATA, 0, 1);
