@@ -130,11 +130,11 @@ fn interim_and_early_responses() -> Result<()> {
         ensure!(connection.reply()?.status == status);
     }
     // The answer is whole before half of the body has been sent.
-    let head = "POST /early?n=2 HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n";
+    let head = "POST /early?n=2 HTTP/1.1\r\nHost: a\r\nContent-Length: 3000\r\n\r\n";
     connection.send(head)?;
-    connection.send(vec![b'b'; 50_000])?;
+    connection.send(vec![b'b'; 1_500])?;
     ensure!(connection.reply()?.status == 200);
-    connection.send(vec![b'b'; 50_000])?;
+    connection.send(vec![b'b'; 1_500])?;
     ensure!(connection.get("/plain?n=3", "")?.status == 200);
     let upload = tempfile::NamedTempFile::new()?;
     fs::write(upload.path(), vec![b'u'; 30_000])?;
@@ -147,7 +147,7 @@ fn interim_and_early_responses() -> Result<()> {
     )?;
     let report = agent.stop()?;
     check_pair(&report, "/hints?n=1", 200, (0, 2))?;
-    check_pair(&report, "/early?n=2", 200, (100_000, 2))?;
+    check_pair(&report, "/early?n=2", 200, (3_000, 2))?;
     check_pair(&report, "/plain?n=3", 200, (0, 2))?;
     check_pair(&report, "/continued?n=4", 200, (30_000, 2))?;
     ensure!(report.spans.len() == 8, "{} spans", report.spans.len());

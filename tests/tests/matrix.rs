@@ -179,10 +179,3 @@ fn go_by_upgrade() -> Result<()> {
     needs_root!("go_by_upgrade");
     trace_over(Wire::Upgrade, Kind::Go, &[Client::Curl, Client::Java])
 }
-
-#[test]
-fn hypercorn_by_upgrade() -> Result<()> {
-    needs_root!("hypercorn_by_upgrade");
-    // curl resets streams when it has as much as was announced, before hypercorn ends them.
-    trace_over(Wire::Upgrade, Kind::Hypercorn, &[Client::Java])
-}
