@@ -79,6 +79,24 @@ pub fn go_client() -> Result<PathBuf> {
     once(&CELL, || go_build(&program("go"), "./client", "go-client"))
 }
 
+/// gRPC by grpc-go, both ends.
+///
+/// # Errors
+/// When it does not build.
+pub fn go_grpc() -> Result<PathBuf> {
+    static CELL: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    once(&CELL, || go_build(&program("go"), "./grpc", "go-grpc"))
+}
+
+/// A client by net/http, x/net/http2 and grpc-go that keeps its connections busy for a while.
+///
+/// # Errors
+/// When it does not build.
+pub fn go_steady() -> Result<PathBuf> {
+    static CELL: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    once(&CELL, || go_build(&program("go"), "./steady", "go-steady"))
+}
+
 /// The version of Go that the Collector's modules ask for.
 const COLLECTOR_GO: u32 = 25;
 
@@ -114,38 +132,80 @@ pub fn collector() -> Result<PathBuf> {
     })
 }
 
+/// What grpc-java consists of, in `/usr/share/java`.
+const JAVA_LIBRARIES: [&str; 15] = [
+    "grpc-api",
+    "grpc-context",
+    "grpc-core",
+    "grpc-netty",
+    "grpc-stub",
+    "guava",
+    "netty-buffer",
+    "netty-codec",
+    "netty-codec-http",
+    "netty-codec-http2",
+    "netty-common",
+    "netty-handler",
+    "netty-resolver",
+    "netty-transport",
+    "perfmark-api",
+];
+
+/// `java` with the classes of `programs/java` and what they need.
+///
+/// # Errors
+/// When they do not compile.
+pub fn java() -> Result<Command> {
+    let mut path = java_classes()?.into_os_string();
+    path.push(":");
+    path.push(java_libraries());
+    let mut command = Command::new("java");
+    command.arg("-cp").arg(path);
+    Ok(command)
+}
+
+fn java_libraries() -> String {
+    JAVA_LIBRARIES
+        .map(|name| format!("/usr/share/java/{name}.jar"))
+        .join(":")
+}
+
 /// Directory of the Java classes.
 ///
 /// # Errors
 /// When they do not compile.
-pub fn java_classes() -> Result<PathBuf> {
+fn java_classes() -> Result<PathBuf> {
     static CELL: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     once(&CELL, || {
         let directory = out("java")?;
         output(
             Command::new("javac")
+                .args(["-cp", &java_libraries()])
                 .arg("-d")
                 .arg(&directory)
-                .arg(program("java/Server.java"))
-                .arg(program("java/Client.java")),
+                .args(
+                    ["Server", "Client", "Streams"]
+                        .map(|name| program("java").join(name).with_extension("java")),
+                ),
         )?;
         Ok(directory)
     })
 }
 
-/// A Python that has the requests library: the system's, else an environment made for it.
+/// A Python that has the libraries of `programs/python/requirements.txt`: the system's, else an
+/// environment made for it.
 ///
 /// # Errors
 /// When there is none and none can be made.
-pub fn python_with_requests() -> Result<PathBuf> {
+pub fn python() -> Result<PathBuf> {
     static CELL: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     once(&CELL, || {
-        if has_requests(Path::new("python3")) {
+        if has_libraries(Path::new("python3")) {
             return Ok("python3".into());
         }
         let directory = out("python")?;
         let python = directory.join("bin/python3");
-        if !has_requests(&python) {
+        if !has_libraries(&python) {
             output(Command::new("python3").args(["-m", "venv"]).arg(&directory))?;
             output(
                 Command::new(&python)
@@ -157,8 +217,21 @@ pub fn python_with_requests() -> Result<PathBuf> {
     })
 }
 
-fn has_requests(python: &Path) -> bool {
-    output(Command::new(python).args(["-c", "import requests"])).is_ok()
+fn has_libraries(python: &Path) -> bool {
+    let import = "import grpc, h2, httpx, hypercorn, requests, websockets";
+    output(Command::new(python).args(["-c", import])).is_ok()
+}
+
+/// A program of `programs/python` by [`python`].
+///
+/// # Errors
+/// As [`python`].
+pub fn python_program(name: &str) -> Result<Command> {
+    let mut command = Command::new(python()?);
+    command
+        .arg(program("python").join(name))
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    Ok(command)
 }
 
 /// Compiles a C program; `flags` may make it a 32-bit one.
@@ -177,15 +250,15 @@ pub fn c_program(name: &str, flags: &[&str]) -> Result<PathBuf> {
     Ok(binary)
 }
 
-/// The service by hyper, which cargo builds with the tests.
+/// A program of `programs/rust`, which cargo builds with the tests.
 ///
 /// # Errors
 /// When it is not beside the test's own binary.
-pub fn hyper_service() -> Result<PathBuf> {
+pub fn rust_program(name: &str) -> Result<PathBuf> {
     let executable = env::current_exe()?;
     executable
         .ancestors()
-        .map(|directory| directory.join("hyper-service"))
+        .map(|directory| directory.join(name))
         .find(|path| path.is_file())
-        .context("hyper-service is not built")
+        .with_context(|| format!("{name} is not built"))
 }

@@ -89,6 +89,24 @@ pub fn of_kind(spans: &[Span], kind: Kind) -> impl Iterator<Item = &Span> {
 /// # Errors
 /// When it is not.
 pub fn linked(server: &Span, client: &Span) -> Result<()> {
+    child(server, client)?;
+    ensure!(
+        server.end <= client.end,
+        "SERVER {}..{} is not inside CLIENT {}..{}",
+        server.start,
+        server.end,
+        client.start,
+        client.end
+    );
+    Ok(())
+}
+
+/// Checks that the SERVER span is the child of the CLIENT span and began later. It may end later
+/// too, when it is the client that ended the exchange.
+///
+/// # Errors
+/// When it is not.
+pub fn child(server: &Span, client: &Span) -> Result<()> {
     ensure!(
         server.parent_span_id == client.span_id && server.trace_id == client.trace_id,
         "not linked: SERVER {}/{} has parent {:?}, CLIENT is {}/{}",
@@ -99,8 +117,8 @@ pub fn linked(server: &Span, client: &Span) -> Result<()> {
         client.span_id
     );
     ensure!(
-        client.start <= server.start && server.start <= server.end && server.end <= client.end,
-        "SERVER {}..{} is not inside CLIENT {}..{}",
+        client.start <= server.start && server.start <= server.end && client.start <= client.end,
+        "SERVER {}..{} began before CLIENT {}..{}",
         server.start,
         server.end,
         client.start,

@@ -5,10 +5,12 @@
 
 pub mod agent;
 pub mod artifacts;
+pub mod calls;
 pub mod capture;
 pub mod check;
 pub mod client;
 pub mod collector;
+pub mod golden;
 pub mod plan;
 pub mod process;
 pub mod raw;

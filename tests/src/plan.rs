@@ -39,6 +39,8 @@ pub struct Answer {
 pub struct Plan {
     /// All of them.
     pub requests: Vec<Request>,
+    /// Clients that can are to share one connection of HTTP/2 between all "connections".
+    pub one_connection: bool,
 }
 
 /// What a service understands beyond `Content-Length` bodies.
@@ -100,6 +102,62 @@ impl Plan {
             request.target = format!("{target}&client={tag}");
         }
         self
+    }
+
+    /// The same plan over HTTP/2, which has no chunks: every size is exact.
+    #[must_use]
+    pub fn over_http2(mut self) -> Self {
+        for request in &mut self.requests {
+            request.chunked = false;
+            request.answer.chunked = false;
+        }
+        self
+    }
+
+    /// Downloads of each size, and uploads where the service takes them, as streams of one
+    /// connection, `count` of them at the same time.
+    #[must_use]
+    pub fn streams(count: usize, sizes: &[u64], uploads: bool) -> Self {
+        let mut plan = Self {
+            one_connection: true,
+            ..Self::default()
+        };
+        for stream in 0..count {
+            for &size in sizes {
+                plan.add(stream, "GET", &format!("/bytes/{size}"), None, ok(size));
+                if uploads {
+                    plan.add_echo(stream, "POST", size);
+                }
+            }
+        }
+        plan
+    }
+
+    /// Without the requests that have a longer body, or a longer answer. Right after an upgrade, the
+    /// kernel does not know yet where frames are, and of long ones a part is lost.
+    #[must_use]
+    pub fn below(mut self, limit: u64) -> Self {
+        self.requests
+            .retain(|request| request.body.unwrap_or(0).max(request.answer.size) <= limit);
+        self
+    }
+
+    /// A few requests over two connections, for a recording of a few kilobytes.
+    #[must_use]
+    pub fn short(dialect: Dialect) -> Self {
+        let mut plan = Self::default();
+        for connection in 0..2 {
+            for size in [0, 100, 100_000] {
+                plan.add(connection, "GET", &format!("/bytes/{size}"), None, ok(size));
+            }
+            plan.add(connection, "HEAD", "/bytes/100", None, ok(0));
+            plan.add(connection, "GET", "/status/404", None, status(404));
+            if dialect == Dialect::Full {
+                plan.add_echo(connection, "POST", 10);
+                plan.add_echo(connection, "PUT", 100_000);
+            }
+        }
+        plan
     }
 
     /// Every kind of request that a service of this dialect understands, over 20 connections.

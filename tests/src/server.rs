@@ -38,6 +38,8 @@ pub enum Kind {
     Java,
     /// Rust's hyper.
     Hyper,
+    /// Python's hypercorn.
+    Hypercorn,
 }
 
 impl Kind {
@@ -64,13 +66,16 @@ impl Kind {
             Self::Go => "go-server",
             Self::Java => "Server",
             Self::Hyper => "hyper-service",
+            Self::Hypercorn => "asgi",
         }
     }
 
-    fn command(self, host: &str, port: u16, directory: &Path) -> Result<Command> {
+    fn command(self, host: &str, port: u16, directory: &Path, http2: bool) -> Result<Command> {
+        let listen = format!("{host}:{port}");
         let mut command = match self {
-            Self::Nginx => return nginx(&format!("{host}:{port}"), directory),
-            Self::Apache => return apache(&format!("{host}:{port}"), directory),
+            Self::Nginx if http2 => return nginx(&format!("{listen} http2"), directory),
+            Self::Nginx => return nginx(&listen, directory),
+            Self::Apache => return apache(&listen, directory),
             Self::PythonThreads => python(&["http_server.py", "threads"]),
             Self::PythonForks => python(&["http_server.py", "forks"]),
             Self::Wsgi => python(&["wsgi.py"]),
@@ -81,15 +86,16 @@ impl Kind {
             }
             Self::Go => Command::new(artifacts::go_server()?),
             Self::Java => {
-                let mut command = Command::new("java");
-                command
-                    .arg("-cp")
-                    .arg(artifacts::java_classes()?)
-                    .arg("Server");
+                let mut command = artifacts::java()?;
+                command.arg("Server");
                 command
             }
-            Self::Hyper => Command::new(artifacts::hyper_service()?),
+            Self::Hyper => Command::new(artifacts::rust_program("hyper-service")?),
+            Self::Hypercorn => artifacts::python_program("asgi.py")?,
         };
+        if http2 {
+            command.env("HTTP2", "1");
+        }
         command.arg(host).arg(port.to_string());
         Ok(command)
     }
@@ -122,6 +128,15 @@ impl Server {
         Self::start_with(kind, "127.0.0.1", &[], &[])
     }
 
+    /// Starts a service that speaks HTTP/2 in plain text: all by prior knowledge, Go and hypercorn
+    /// by upgrade too.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_http2(kind: Kind) -> Result<Self> {
+        Self::launch(kind, "127.0.0.1", true, |_| ())
+    }
+
     /// Starts a service that calls another.
     ///
     /// # Errors
@@ -140,10 +155,21 @@ impl Server {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Result<Self> {
+        Self::launch(kind, host, false, |command| {
+            command.args(arguments).envs(environment.iter().copied());
+        })
+    }
+
+    fn launch(
+        kind: Kind,
+        host: &str,
+        http2: bool,
+        amend: impl FnOnce(&mut Command),
+    ) -> Result<Self> {
         let port = free_port()?;
         let directory = tempfile::tempdir()?;
-        let mut command = kind.command(host, port, directory.path())?;
-        command.args(arguments).envs(environment.iter().copied());
+        let mut command = kind.command(host, port, directory.path(), http2)?;
+        amend(&mut command);
         let server = Self::spawn(&mut command, directory, port)?;
         let address = SocketAddr::new(host.trim_matches(['[', ']']).parse()?, port);
         wait_listening(address).with_context(|| format!("{kind:?}: {}", server.log()))?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-/// Attributes with OTLP's `AnyValue` taken off: strings, integers, booleans and arrays.
+/// Attributes with OTLP's `AnyValue` taken off: strings, numbers, booleans and arrays.
 pub type Attributes = BTreeMap<String, Value>;
 
 /// OTLP's span kinds that wirespan makes.
@@ -175,7 +175,9 @@ fn any_value(value: &Value) -> Result<Value> {
         .context("no value")?;
     Ok(match (kind.as_str(), inner) {
         ("intValue", Value::String(text)) => text.parse::<i64>()?.into(),
-        ("stringValue", Value::String(_)) | ("boolValue", Value::Bool(_)) => inner.clone(),
+        ("stringValue", Value::String(_))
+        | ("boolValue", Value::Bool(_))
+        | ("doubleValue", Value::Number(_)) => inner.clone(),
         ("arrayValue", array) => {
             let values = array["values"].as_array().into_iter().flatten();
             Value::Array(values.map(any_value).collect::<Result<_>>()?)

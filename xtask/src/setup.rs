@@ -19,8 +19,8 @@ enum Probe {
     Program(&'static str),
     /// A file is there.
     File(&'static str),
-    /// `python3` can import one of these modules.
-    PythonModules(&'static [&'static str]),
+    /// `python3` can import the module, or make an environment that has it.
+    PythonModule(&'static str),
 }
 
 impl Probe {
@@ -28,7 +28,7 @@ impl Probe {
         match self {
             Self::Program(name) => shell::which(name).is_some(),
             Self::File(path) => Path::new(path).exists(),
-            Self::PythonModules(names) => names.iter().any(|name| {
+            Self::PythonModule(name) => [name, "ensurepip"].into_iter().any(|name| {
                 let import = format!("import {name}");
                 shell::output(Command::new("python3").args(["-c", &import])).is_ok()
             }),
@@ -51,6 +51,14 @@ const fn program(name: &'static str, packages: &'static [&'static str], why: &'s
         probe: Probe::Program(name),
         packages,
         why,
+    }
+}
+
+const fn python(module: &'static str, packages: &'static [&'static str]) -> Tool {
+    Tool {
+        probe: Probe::PythonModule(module),
+        packages,
+        why: "servers and clients that are traced",
     }
 }
 
@@ -83,13 +91,14 @@ const END_TO_END: &[Tool] = &[
         &["python3"],
         "servers and clients that are traced",
     ),
-    Tool {
-        // Without the first, the tests make an environment of their own with the second.
-        probe: Probe::PythonModules(&["requests", "ensurepip"]),
-        packages: &["python3-requests"],
-        why: "a client that is traced",
-    },
-    program("node", &["nodejs"], "a server that is traced"),
+    // Without a module, the tests make an environment of their own with ensurepip.
+    python("requests", &["python3-requests"]),
+    python("httpx", &["python3-httpx"]),
+    python("h2", &["python3-h2"]),
+    python("hypercorn", &["python3-hypercorn"]),
+    python("grpc", &["python3-grpcio"]),
+    python("websockets", &["python3-websockets"]),
+    program("node", &["nodejs"], "a server and client that are traced"),
     program(
         "go",
         &["golang"],
@@ -100,8 +109,19 @@ const END_TO_END: &[Tool] = &[
         &["default-jdk-headless"],
         "a server and client that are traced",
     ),
+    Tool {
+        probe: Probe::File("/usr/share/java/grpc-netty.jar"),
+        packages: &[
+            "libgrpc-java",
+            "libnetty-java",
+            "libguava-java",
+            "libperfmark-java",
+        ],
+        why: "gRPC that is traced",
+    },
     program("curl", &["curl"], "a client that is traced"),
     program("wrk", &["wrk"], "load"),
+    program("h2load", &["nghttp2-client"], "load by HTTP/2"),
     program(
         "bpftool",
         &["bpftool"],

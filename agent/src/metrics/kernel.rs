@@ -31,11 +31,13 @@ pub fn absorb(counters: &Counters, stats: &KernelStats) {
     counters.set_flow(Flow::KernelClientExchangesLost, lost(role::CLIENT));
     counters.set_flow(Flow::KernelUnknownExchangesLost, lost(role::UNKNOWN));
     let seen = stats.bytes_seen[0].saturating_add(stats.bytes_seen[1]);
-    let missing = seen.saturating_sub(stats.bytes_captured);
+    // What was not copied was either not needed or is a gap, which only the parser can tell. What
+    // was copied may be of no use either: the parser was out of step.
+    let gap = counters.flow(Flow::BytesGap);
+    let captured = stats.bytes_captured.min(seen.saturating_sub(gap));
+    let skipped = seen.saturating_sub(captured).saturating_sub(gap);
     counters.set_flow(Flow::BytesSeen, seen);
-    counters.set_flow(Flow::BytesCaptured, stats.bytes_captured);
-    // What was not copied was either not needed or is a gap, which only the parser can tell.
-    let skipped = missing.saturating_sub(counters.flow(Flow::BytesGap));
+    counters.set_flow(Flow::BytesCaptured, captured);
     counters.set_flow(Flow::BytesSkipped, skipped);
 }
 
@@ -72,6 +74,15 @@ pub(super) mod tests {
         assert_eq!(counters.flow(Flow::BytesSeen), 1500);
         assert_eq!(counters.flow(Flow::BytesCaptured), 900);
         assert_eq!(counters.flow(Flow::BytesSkipped), 540);
+    }
+
+    #[test]
+    fn bytes_that_were_copied_in_vain_are_a_gap() {
+        let counters = Counters::default();
+        counters.add(Flow::BytesGap, 1000);
+        absorb(&counters, &stats());
+        assert_eq!(counters.flow(Flow::BytesCaptured), 500);
+        assert_eq!(counters.flow(Flow::BytesSkipped), 0);
     }
 
     #[test]

@@ -210,8 +210,12 @@ impl WebSocket {
 
     /// The process that used the connection last is gone.
     pub(super) fn process_exited(&mut self, time: KernelTime, cx: &mut Context<'_>) -> Fate {
-        let is_closing = self.closing.is_some() || self.closed != [false; 2];
-        let error = (!is_closing).then_some(ExchangeError::ProcessExited);
+        // Of a connection that is closed, nothing more can be read.
+        let error = match self.closing {
+            Some(closing) => closing.error,
+            None if self.closed != [false; 2] => None,
+            None => Some(ExchangeError::ProcessExited),
+        };
         self.finish(time, error, cx);
         if self.link.identity.is_unix {
             Fate::Gone

@@ -34,7 +34,9 @@ public final class Client {
     }
 
     private static void run(String base, List<String[]> requests) {
-        HttpClient client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
+        HttpClient.Version version = System.getenv("HTTP2") == null
+                ? HttpClient.Version.HTTP_1_1 : HttpClient.Version.HTTP_2;
+        HttpClient client = HttpClient.newBuilder().version(version).build();
         try {
             for (String[] fields : requests) {
                 HttpRequest request = HttpRequest.newBuilder(URI.create(base + fields[2]))

@@ -1,6 +1,7 @@
-// A service by node:http; see ../README.md.
+// A service by node:http, or with HTTP2 set by node:http2; see ../README.md.
 'use strict';
 const http = require('node:http');
+const http2 = require('node:http2');
 const [host, port, downstream] = process.argv.slice(2);
 const agent = new http.Agent({ keepAlive: true });
 
@@ -20,7 +21,8 @@ function chunked(size, response) {
   response.end();
 }
 
-const server = http.createServer((request, response) => {
+const create = process.env.HTTP2 ? http2.createServer : http.createServer;
+const server = create((request, response) => {
   const [, kind, text] = new URL(request.url, 'http://localhost').pathname.split('/');
   const number = Number(text);
   let received = 0;

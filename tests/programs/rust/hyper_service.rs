@@ -1,4 +1,4 @@
-//! A service by hyper on tokio; see `../README.md`.
+//! A service by hyper on tokio, HTTP/1 and HTTP/2; see `../README.md`.
 
 use std::{
     convert::Infallible,
@@ -13,10 +13,12 @@ use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use hyper::{
     Method, Request, Response,
     body::{Body, Frame, Incoming},
-    server::conn::http1,
     service::service_fn,
 };
-use hyper_util::rt::TokioIo;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
 use tokio::net::TcpListener;
 
 type Answer = Response<BoxBody<Bytes, Infallible>>;
@@ -87,7 +89,7 @@ async fn main() -> anyhow::Result<()> {
         let (stream, _) = listener.accept().await?;
         tokio::spawn(async move {
             // A client that goes away is no failure of the service.
-            let _ = http1::Builder::new()
+            let _ = auto::Builder::new(TokioExecutor::new())
                 .serve_connection(TokioIo::new(stream), service_fn(answer))
                 .await;
         });

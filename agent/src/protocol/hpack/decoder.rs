@@ -94,9 +94,6 @@ pub enum Invalid {
     /// A string's Huffman code is wrong, or wrongly padded.
     #[error("the header block has a string that is not Huffman code")]
     Huffman,
-    /// A change of the table's size behind a field.
-    #[error("the header block changes the table's size behind a field")]
-    SizeUpdate,
 }
 
 /// Decodes the header blocks of one direction. It needs all of them, in order, or to be told when
@@ -188,7 +185,6 @@ impl Decoder {
 
     fn fields(&mut self, block: &[u8], visit: &mut impl FnMut(Field<'_>)) -> Result<(), Stop> {
         let mut wire = Wire::new(block);
-        let mut is_first = true;
         while let Some(octet) = wire.peek() {
             match octet {
                 // Indexed field (section 6.1).
@@ -198,19 +194,12 @@ impl Decoder {
                 }
                 // Literal with incremental indexing (6.2.1).
                 0x40..0x80 => self.inserted(&mut wire, visit)?,
-                // Size update (6.3), only before all fields (4.2).
-                0x20..0x40 => {
-                    let size = wire.integer(5)?;
-                    if !is_first {
-                        return Err(Invalid::SizeUpdate.into());
-                    }
-                    self.table.resize(size);
-                    continue;
-                }
+                // Size update (6.3). It belongs before all fields (4.2), but Go's server, told of
+                // another size while it writes a block, puts it between two.
+                0x20..0x40 => self.table.resize(wire.integer(5)?),
                 // Literal without indexing (6.2.2) and never indexed (6.2.3).
                 _ => self.literal(&mut wire, visit)?,
             }
-            is_first = false;
         }
         Ok(())
     }

@@ -46,6 +46,32 @@ pub(super) fn begins_in_step(copied: &[u8], uncaptured: u64, max: u32) -> bool {
     }
 }
 
+/// A frame's header that was all of a call: some programs ask for a header first, and then for as
+/// much as it announces.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LoneHeader([u8; HEADER]);
+
+impl LoneHeader {
+    /// `None` if a call's bytes are not just that.
+    pub(super) fn of_call(bytes: &[u8], max: u32) -> Option<Self> {
+        let header: [u8; HEADER] = bytes.try_into().ok()?;
+        let parsed = FrameHeader::parse(header);
+        // A CONTINUATION goes on with something that was not read.
+        let is_beginning = parsed.kind != Kind::Continuation && parsed.length > 0;
+        (is_beginning && parsed.is_plausible(max)).then_some(Self(header))
+    }
+
+    /// Its bytes.
+    pub(super) fn bytes(self) -> [u8; HEADER] {
+        self.0
+    }
+
+    /// The most that a call for the payload moves.
+    pub(super) fn payload_length(self) -> u64 {
+        FrameHeader::parse(self.0).length.into()
+    }
+}
+
 /// Where a chain of plausible frames ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {

@@ -7,7 +7,7 @@ use super::{
         ACK, DEFAULT_MAX_FRAME, END_STREAM, FrameHeader, HEADER, Invalid, Kind, LONGEST_FRAME,
         PADDED,
     },
-    likeness::PREFACE,
+    likeness::{LoneHeader, PREFACE},
     pending::Pending,
 };
 use crate::protocol::hpack::Decoder;
@@ -61,6 +61,8 @@ pub struct FrameReader {
     pub(super) pending: Option<Box<Pending>>,
     /// The stream on which CONTINUATION must follow.
     pub(super) continued: Option<u32>,
+    /// Out of step, what may have been a header in the call before.
+    pub(super) lone_header: Option<LoneHeader>,
 }
 
 impl FrameReader {
@@ -73,6 +75,7 @@ impl FrameReader {
             held: 0,
             pending: None,
             continued: None,
+            lone_header: None,
         }
     }
 
@@ -381,6 +384,14 @@ impl FrameReader {
         self.held = 0;
         self.pending = None;
         self.continued = None;
+        self.lone_header = None;
+    }
+
+    /// Goes on behind a header that was read while out of step.
+    pub(super) fn resume(&mut self, header: LoneHeader) {
+        self.state = State::Header;
+        self.scratch = header.bytes();
+        self.held = u8::try_from(HEADER).unwrap_or_default();
     }
 }
 

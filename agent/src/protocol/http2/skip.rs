@@ -3,7 +3,7 @@
 use super::{
     event::{Event, SkipStep},
     frame::{DEFAULT_MAX_FRAME, END_STREAM, Kind},
-    likeness::{PREFACE, begins_in_step},
+    likeness::{LoneHeader, PREFACE, begins_in_step},
     reader::{FrameReader, State},
 };
 
@@ -79,18 +79,31 @@ impl FrameReader {
     }
 
     /// Tries to get into step at the start of a call, of which `copied` is the first part and
-    /// `uncaptured` bytes were not copied: whether frames begin here. If so, feed `copied` next.
+    /// `uncaptured` bytes were not copied: whether frames begin here, or the payload of one whose
+    /// header was all of the call before. If so, feed `copied` next.
     pub fn resync(&mut self, copied: &[u8], uncaptured: u64) -> bool {
         if copied.starts_with(PREFACE) {
             *self = Self::client();
             return true;
         }
-        if !begins_in_step(copied, uncaptured, self.max_frame.min(DEFAULT_MAX_FRAME)) {
-            return false;
-        }
+        let max = self.max_frame.min(DEFAULT_MAX_FRAME);
+        let lone = self.lone_header.take();
         self.forget();
-        self.state = State::Header;
-        true
+        if begins_in_step(copied, uncaptured, max) {
+            self.state = State::Header;
+            return true;
+        }
+        let moved = uncaptured.saturating_add(copied.len() as u64);
+        if let Some(header) = lone
+            && (1..=header.payload_length()).contains(&moved)
+        {
+            self.resume(header);
+            return true;
+        }
+        if uncaptured == 0 {
+            self.lone_header = LoneHeader::of_call(copied, max);
+        }
+        false
     }
 }
 

@@ -232,6 +232,10 @@ impl Http1 {
         time: KernelTime,
         cx: &mut Context<'_>,
     ) -> Fate {
+        // Of a connection that is closed, nothing more can be read.
+        if let Some(closing) = self.closing.filter(|closing| !closing.patient) {
+            self.close_now(closing, cx);
+        }
         let until_close = self
             .link
             .ways()

@@ -146,7 +146,12 @@ impl Http2 {
         time: KernelTime,
         cx: &mut Context<'_>,
     ) -> Fate {
-        self.fail_all(ExchangeError::ProcessExited, time, cx);
+        // Of a connection that is closed, nothing more can be read.
+        let (error, time) = match self.closing {
+            Some(closing) => (closing.error, closing.time),
+            None => (ExchangeError::ProcessExited, time),
+        };
+        self.fail_all(error, time, cx);
         if self.link.identity.is_unix {
             Fate::Gone
         } else {

@@ -111,6 +111,22 @@ fn a_peer_that_closes_does_not_answer() {
 }
 
 #[test]
+fn a_reset_before_the_exit_is_what_ended_it() {
+    let mut script = Script::new(false);
+    script.request(GET);
+    // ECONNRESET
+    let reset = script.close(104);
+    let mut player = Player::new();
+    player.play(&script.entries);
+    player.streams.process_exited(TGID, KernelTime(reset + 5));
+    player.drain(reset + 5);
+    assert_eq!(
+        player.only(),
+        (None, 0, 0, reset, Some(ExchangeError::Reset))
+    );
+}
+
+#[test]
 fn a_process_that_exits_leaves_its_exchanges() {
     let mut script = Script::new(true);
     script.request(GET);

@@ -3,14 +3,18 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"strconv"
 	"strings"
 	"sync"
+
+	"golang.org/x/net/http2"
 )
 
 func send(client *http.Client, base string, fields []string) (string, error) {
@@ -38,6 +42,21 @@ func send(client *http.Client, base string, fields []string) (string, error) {
 	return fmt.Sprintf("%s\t%d\t%d\n", fields[2], response.StatusCode, size), err
 }
 
+// With one connection.
+func newClient() *http.Client {
+	if os.Getenv("HTTP2") != "" {
+		return &http.Client{Transport: &http2.Transport{
+			AllowHTTP:                  true,
+			DisableCompression:         true,
+			StrictMaxConcurrentStreams: true,
+			DialTLS: func(network, address string, _ *tls.Config) (net.Conn, error) {
+				return net.Dial(network, address)
+			},
+		}}
+	}
+	return &http.Client{Transport: &http.Transport{DisableCompression: true, MaxConnsPerHost: 1}}
+}
+
 func main() {
 	plan, err := os.ReadFile(os.Args[2])
 	if err != nil {
@@ -48,12 +67,16 @@ func main() {
 		fields := strings.Split(line, "\t")
 		connections[fields[0]] = append(connections[fields[0]], fields)
 	}
+	shared := newClient()
 	var all sync.WaitGroup
 	for _, requests := range connections {
 		all.Add(1)
 		go func(requests [][]string) {
 			defer all.Done()
-			client := &http.Client{Transport: &http.Transport{DisableCompression: true, MaxConnsPerHost: 1}}
+			client := shared
+			if os.Getenv("ONE_CONNECTION") == "" {
+				client = newClient()
+			}
 			for _, fields := range requests {
 				line, err := send(client, os.Args[1], fields)
 				if err != nil {

@@ -11,6 +11,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/h2c"
 )
 
 func number(r *http.Request) int {
@@ -58,5 +61,9 @@ func main() {
 		answer.Body.Close()
 		io.WriteString(w, "done")
 	})
-	log.Fatal(http.ListenAndServe(net.JoinHostPort(os.Args[1], os.Args[2]), nil))
+	var handler http.Handler = http.DefaultServeMux
+	if os.Getenv("HTTP2") != "" {
+		handler = h2c.NewHandler(handler, &http2.Server{MaxConcurrentStreams: 250})
+	}
+	log.Fatal(http.ListenAndServe(net.JoinHostPort(os.Args[1], os.Args[2]), handler))
 }

@@ -188,7 +188,6 @@ fn what_is_not_valid() {
         (b"\x00\x02x", Invalid::Truncated),
         (b"\x00\x01x", Invalid::Truncated),
         (b"\x00\x01x\x02y", Invalid::Truncated),
-        (b"\x82\x20", Invalid::SizeUpdate),
         // Huffman code: padding of eight bits, of zeros, and the end of the string itself.
         (b"\x00\x82\x1f\xff\x00", Invalid::Huffman),
         (b"\x00\x81\x18\x00", Invalid::Huffman),

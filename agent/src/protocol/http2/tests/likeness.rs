@@ -3,7 +3,7 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::{
-    super::{FrameReader, PREFACE, like_frames, like_preface},
+    super::{Event, FrameReader, PREFACE, like_frames, like_preface},
     bytes::*,
     reading::frames,
 };
@@ -80,6 +80,42 @@ fn calls_that_were_not_copied_whole() {
     assert!(!in_step(&[&ping[..], &data[..5]].concat(), 0));
     assert!(!in_step(&data[..5], 5));
     assert!(!in_step(&[], 0));
+}
+
+#[test]
+fn a_header_and_its_payload_by_calls_of_their_own() {
+    let payload = b"\x82\x86\x84\x41\x01a";
+    let begin = header(6, HEADERS, 5, 1);
+    let mut reader = FrameReader::out_of_step();
+    assert!(!reader.resync(&begin, 0));
+    // As much as is there of the payload.
+    assert!(reader.resync(&payload[..4], 0));
+    let mut rest = &payload[..];
+    let event = loop {
+        let step = reader.feed(rest);
+        rest = &rest[step.consumed..];
+        if step.event != Event::Partial || rest.is_empty() {
+            break step.event;
+        }
+    };
+    assert!(matches!(event, Event::Headers(_)), "{event:?}");
+    assert!(reader.is_between_frames());
+
+    // More than the payload, nothing, a loss in between, or no header to begin with.
+    for (first, second, uncaptured) in [
+        (&begin[..], &payload[..], 1),
+        (&begin[..8], &payload[..], 0),
+        (&header(6, CONTINUATION, 4, 1), &payload[..], 0),
+        (&begin[..], b"", 0),
+    ] {
+        let mut reader = FrameReader::out_of_step();
+        assert!(!reader.resync(first, 0));
+        assert!(!reader.resync(second, uncaptured));
+    }
+    let mut reader = FrameReader::out_of_step();
+    assert!(!reader.resync(&begin, 0));
+    assert_eq!(reader.skip(1).event, Event::Lost);
+    assert!(!reader.resync(payload, 0));
 }
 
 proptest! {
