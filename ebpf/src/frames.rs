@@ -6,7 +6,7 @@
 pub const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Payloads of DATA frames up to this length are copied whole.
-pub const DATA_WHOLE: u32 = 256;
+pub const DATA_WHOLE: u32 = 4096;
 /// Of longer ones the first bytes, so many: a gRPC message's prefix lies in them.
 pub const DATA_START: u32 = 16;
 /// Payloads of other frames are copied up to this length.
@@ -196,8 +196,8 @@ mod tests {
     #[test]
     fn data_is_copied_when_it_is_short() {
         assert_eq!(plan(&h2(0, 0, 1)), Some((0, 0)));
-        assert_eq!(plan(&h2(256, 0, 1)), Some((256, 256)));
-        assert_eq!(plan(&h2(257, 0, 1)), Some((257, 16)));
+        assert_eq!(plan(&h2(4096, 0, 1)), Some((4096, 4096)));
+        assert_eq!(plan(&h2(4097, 0, 1)), Some((4097, 16)));
         assert_eq!(plan(&h2(0xff_ffff, 0, 1)), Some((0xff_ffff, 16)));
     }
 

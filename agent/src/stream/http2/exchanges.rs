@@ -52,6 +52,8 @@ struct Stream {
     request: Half,
     response: Half,
     head: Option<Response>,
+    /// Bytes of content that the response says it has.
+    announced: Option<u64>,
     truncated: bool,
     gap_bytes: u64,
     call: Option<Box<Call>>,
@@ -132,6 +134,7 @@ impl Exchanges {
             },
             response: Half::default(),
             head: None,
+            announced: None,
             truncated: handover.truncated,
             gap_bytes: handover.gap_bytes,
             call: None,
@@ -242,6 +245,7 @@ impl Exchanges {
             request: Half::default(),
             response: Half::default(),
             head: None,
+            announced: None,
             truncated: block.truncated,
             gap_bytes: 0,
             call: Call::begin(&request),
@@ -281,6 +285,8 @@ impl Exchanges {
         };
         stream.truncated |= block.truncated;
         stream.head = Some(head);
+        let length = block.get(FieldName::ContentLength).known();
+        stream.announced = length.and_then(|length| length.parse().ok());
         if stream.call.is_none()
             && let Some(content_type) = block.get(FieldName::ContentType).known()
         {
@@ -331,7 +337,8 @@ impl Exchanges {
     }
 
     /// A stream ends at once. One that was answered to its end is whole all the same: the server
-    /// needs no more of the request (RFC 9113 section 8.1).
+    /// needs no more of the request (RFC 9113 section 8.1), or the client has all the content that
+    /// it was told of, and does not wait for the frame that says so.
     pub(super) fn fail(
         &mut self,
         number: u32,
@@ -340,8 +347,12 @@ impl Exchanges {
         cx: &mut Context<'_>,
     ) {
         if let Some(stream) = self.streams.remove(&number) {
+            let is_complete = stream.announced.is_some()
+                && stream.announced == stream.response.body
+                && stream.call.is_none();
             match stream.response.ended {
                 Some(ended) => stream.finish(ended, None, cx),
+                None if is_complete => stream.finish(time, None, cx),
                 None => stream.finish(time, Some(error), cx),
             }
         }

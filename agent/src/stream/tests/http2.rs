@@ -211,6 +211,21 @@ fn a_reset_behind_the_answer_is_no_error() {
 }
 
 #[test]
+fn a_client_that_has_all_content_need_not_wait_for_the_end() {
+    for (length, error) in [("4", None), ("5", Some(ExchangeError::Closed))] {
+        let mut script = begun(true);
+        script.request(&request(1, "/"));
+        let fields = plain(&[(":status", "200"), ("content-length", length)]);
+        script.response(&frame(HEADERS, END_HEADERS, 1, &fields));
+        script.response(&frame(DATA, 0, 1, b"four"));
+        script.close(0);
+        let mut player = Player::new();
+        player.play(&script.entries);
+        assert_eq!(told(&player), [("/".to_owned(), 200, 0, 4, error)]);
+    }
+}
+
+#[test]
 fn pushed_responses_are_exchanges() {
     let mut script = begun(false);
     script.request(&request(1, "/"));
