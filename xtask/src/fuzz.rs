@@ -23,7 +23,7 @@ pub(crate) const TARGETS: [&str; 8] = [
 ];
 
 /// How long an input may take, in seconds; one that is slower is a finding.
-const INPUT_LIMIT: &str = "-timeout=5";
+const INPUT_LIMIT: &str = "-timeout=25";
 /// Memory of a target, in MB, likewise.
 const MEMORY_LIMIT: &str = "-rss_limit_mb=1024";
 /// Longest input that is tried, in bytes.
