@@ -9,6 +9,9 @@ pub const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub const DATA_WHOLE: u32 = 4096;
 /// Of longer ones the first bytes, so many: a gRPC message's prefix lies in them.
 pub const DATA_START: u32 = 16;
+/// So many bytes of longer ones are copied whole all the same in each turn: several small messages
+/// may share a frame.
+pub const DATA_SPARE: u32 = 32_768;
 /// Payloads of other frames are copied up to this length.
 pub const OTHER_WHOLE: u32 = 65_536;
 /// Longest payload of a `WebSocket` control frame, which is copied whole.

@@ -126,12 +126,24 @@ impl Stream {
             captured.len()
         );
         for (at, byte) in captured.iter().enumerate().skip(from) {
-            let expected = self.copied[at].then_some(self.bytes[at]);
-            ensure!(
-                *byte == expected,
-                "{what}: byte {at}: {byte:?}, not {expected:?}"
-            );
+            let expected = self.bytes[at];
+            // Of content, the first that a turn has may be copied all the same.
+            let is_right = match byte {
+                Some(byte) => *byte == expected,
+                None => !self.copied[at],
+            };
+            ensure!(is_right, "{what}: byte {at}: {byte:?}, not {expected}");
         }
+        let count = |copied: &[bool]| copied.iter().filter(|copied| !**copied).count();
+        let content = count(&self.copied[from..]);
+        let skipped = captured[from..]
+            .iter()
+            .filter(|byte| byte.is_none())
+            .count();
+        ensure!(
+            content < 100_000 || skipped * 4 >= content,
+            "{what}: {skipped} bytes of {content} were not copied"
+        );
         Ok(())
     }
 }
@@ -143,7 +155,12 @@ struct Calls {
 }
 
 /// Moves both streams, in pieces of these ways in turn.
-fn move_all(mover: &mut Mover, streams: [&Stream; 2], ways: &[Calls]) -> Result<()> {
+fn move_all(
+    mover: &mut Mover,
+    capture: &mut Capture,
+    streams: [&Stream; 2],
+    ways: &[Calls],
+) -> Result<()> {
     let mut done = [0, 0];
     let mut number = 0;
     while done[0] < streams[0].bytes.len() || done[1] < streams[1].bytes.len() {
@@ -169,6 +186,11 @@ fn move_all(mover: &mut Mover, streams: [&Stream; 2], ways: &[Calls]) -> Result<
         let write: Vec<&[usize]> = write.iter().map(Vec::as_slice).collect();
         let read: Vec<&[usize]> = calls.read.iter().map(Vec::as_slice).collect();
         mover.step(u8::try_from(way)?, &write, &read)?;
+        if number.is_multiple_of(16) {
+            // The rings do not hold everything.
+            mover.pause()?;
+            capture.drain()?;
+        }
     }
     mover.pause()
 }
@@ -209,7 +231,7 @@ fn http2_is_walked_from_its_preface() -> Result<()> {
     let mut capture = Capture::start()?;
     let directory = tempfile::tempdir()?;
     let mut mover = Mover::start(directory.path(), &client.bytes, &server.bytes)?;
-    move_all(&mut mover, [&client, &server], &odd_calls())?;
+    move_all(&mut mover, &mut capture, [&client, &server], &odd_calls())?;
     capture.drain()?;
     let (connecting, accepting) = capture.ends(mover.pid())?;
     let (connecting, accepting) = (capture.socket(connecting)?, capture.socket(accepting)?);
