@@ -89,7 +89,13 @@ fn style(tally: &mut Tally) {
     tally.check("rustfmt", || {
         shell::run(shell::cargo().args(["fmt", "--all", "--check", "--", "--color=never"]))
     });
-    for package in ["wirespan", "wirespan-ebpf", "wirespan-tests", "xtask"] {
+    for package in [
+        "wirespan",
+        "wirespan-ebpf",
+        "wirespan-instructions",
+        "wirespan-tests",
+        "xtask",
+    ] {
         tally.check(&format!("clippy {package}"), || {
             let mut command = shell::cargo();
             command.args(["clippy", "--quiet", "--all-targets", "-p", package]);
