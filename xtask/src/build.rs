@@ -155,25 +155,37 @@ fn agent(options: Options) -> Result<PathBuf> {
     command
         .args(["build", "--package", "wirespan"])
         .env("CARGO_TARGET_DIR", &target_dir);
-    if options.debug_log {
-        command.args(["--features", "debug-log"]);
-    }
+    let features: &[&str] = if options.debug_log {
+        &["--features", "debug-log"]
+    } else {
+        &[]
+    };
     if !options.release {
         shell::step("building the agent");
-        shell::run(&mut command)?;
+        shell::run(command.args(features))?;
         return Ok(target_dir.join("debug/wirespan"));
     }
-    // Naming the target keeps the flags from build scripts and macros, which cannot be static.
-    let triple = host_triple()?;
-    shell::step(format!("building the agent (release, static, {triple})"));
-    command
-        .args(["--release", "--target", &triple])
-        .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static");
-    shell::run(&mut command)?;
-    let built = target_dir.join(triple).join("release/wirespan");
+    let built = release("wirespan", features)?;
     let agent = target_dir.join("release/wirespan");
     replace_if_changed(&built, &agent)?;
     Ok(agent)
+}
+
+/// Compiles a package of one program as the agent is shipped: optimised, and as one static binary.
+pub(crate) fn release(package: &str, features: &[&str]) -> Result<PathBuf> {
+    let target_dir = shell::workspace().join("target");
+    // Naming the target keeps the flags from build scripts and macros, which cannot be static.
+    let triple = host_triple()?;
+    shell::step(format!("building {package} (release, static, {triple})"));
+    shell::run(
+        shell::cargo()
+            .args(["build", "--release", "--package", package])
+            .args(["--target", &triple])
+            .args(features)
+            .env("CARGO_TARGET_DIR", &target_dir)
+            .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static"),
+    )?;
+    Ok(target_dir.join(triple).join("release").join(package))
 }
 
 /// Fails when a binary asks for a dynamic loader or a library, which another host may not have.

@@ -75,6 +75,8 @@ pub(crate) enum Need {
     Vm,
     /// The benchmark.
     Bench,
+    /// Counting instructions.
+    Instructions,
 }
 
 const C_COMPILER: &[Tool] = &[program(
@@ -168,6 +170,12 @@ const BENCH: &[Tool] = &[
     ),
 ];
 
+const INSTRUCTIONS: &[Tool] = &[program(
+    "valgrind",
+    &["valgrind", "libc6-dbg"],
+    "counts instructions",
+)];
+
 /// Installs what `needs` name and this machine lacks.
 ///
 /// # Errors
@@ -180,6 +188,7 @@ pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
             Need::EndToEnd => END_TO_END,
             Need::Vm => VM,
             Need::Bench => BENCH,
+            Need::Instructions => INSTRUCTIONS,
         });
     }
     let missing: Vec<Tool> = tools

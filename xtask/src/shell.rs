@@ -48,6 +48,20 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
         .with_context(|| format!("`{shown}` wrote something that is not UTF-8"))
 }
 
+/// Runs a command and returns what it wrote on standard error; fails when the command does.
+pub(crate) fn errors(command: &mut Command) -> Result<String> {
+    let shown = display(command);
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot start `{shown}`"))?;
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    if !output.status.success() {
+        bail!("`{shown}` failed ({}): {}", output.status, stderr.trim());
+    }
+    Ok(stderr)
+}
+
 /// The command as a person would type it, without its environment.
 pub(crate) fn display(command: &Command) -> String {
     let mut shown = command.get_program().to_string_lossy().into_owned();

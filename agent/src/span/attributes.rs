@@ -1,6 +1,8 @@
 //! The attributes of one span in the making: every string within its limit, and the names of those
 //! that could not be known. Knows no conventions.
 
+use compact_str::CompactString;
+
 use crate::span::model::{Attribute, Value};
 
 /// Bytes of an attribute's value at most; what is longer is cut at a character's border, after
@@ -13,6 +15,9 @@ pub(super) const ROOM: usize = 16;
 
 /// Cuts a value to its limit.
 pub(super) fn cut(value: &str) -> &str {
+    if value.len() <= VALUE_LIMIT {
+        return value;
+    }
     &value[..value.floor_char_boundary(VALUE_LIMIT)]
 }
 
@@ -33,6 +38,12 @@ impl Attributes {
 
     pub(super) fn text(&mut self, key: &'static str, value: &str) {
         self.list.push((key, cut(value).into()));
+    }
+
+    /// A text that is not copied.
+    pub(super) fn constant(&mut self, key: &'static str, value: &'static str) {
+        self.list
+            .push((key, Value::Str(CompactString::const_new(value))));
     }
 
     pub(super) fn number(&mut self, key: &'static str, value: u64) {

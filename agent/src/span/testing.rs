@@ -89,13 +89,13 @@ impl Case {
             position: 0,
             started: KernelTime(1),
             head_ended: KernelTime(1),
-            request: Arc::new(RequestHead {
+            request: RequestHead {
                 method: self.method.map(Into::into),
                 target: self.target.as_deref().map(Into::into),
                 hidden: self.hidden,
                 version: self.version,
                 headers: self.headers.clone(),
-            }),
+            },
         };
         let finished = Finished {
             id: ExchangeId(1),

@@ -114,7 +114,7 @@ pub struct Opened {
     /// When the request's head was whole.
     pub head_ended: KernelTime,
     /// The request's head.
-    pub request: Arc<RequestHead>,
+    pub request: RequestHead,
 }
 
 /// An exchange has ended.
@@ -218,7 +218,7 @@ pub enum Activity {
     /// A request's head is whole.
     Opened(Box<Opened>),
     /// An exchange ended.
-    Finished(Box<Finished>),
+    Finished(Finished),
     /// An exchange was opened, but its end was lost; it makes no span.
     Lost(ExchangeId),
     /// A socket at this end of a connection exists (TCP: established; unix: first used).

@@ -77,7 +77,16 @@ impl History {
         self.served.insert(self.served.len() - later, served);
     }
 
+    /// Mostly the newest one, when it ends, or the oldest, when it is forgotten.
     fn position(&self, key: Key) -> Option<usize> {
+        let is_at = |at: usize| self.served.get(at).is_some_and(|one| one.key() == key);
+        let newest = self.served.len().checked_sub(1)?;
+        if is_at(newest) {
+            return Some(newest);
+        }
+        if is_at(0) {
+            return Some(0);
+        }
         self.served.binary_search_by_key(&key, Served::key).ok()
     }
 

@@ -1,9 +1,11 @@
 //! The last step: a settled exchange becomes a span.
 
+use compact_str::CompactString;
+
 use super::{Tracer, exchange::ParentSource, timers::Wait};
 use crate::{
     metrics::counters::Flow,
-    span::model::{Kind, Parent, Span},
+    span::model::{Kind, Parent, Span, Value},
     stream::exchange::{ExchangeId, Role},
 };
 
@@ -53,9 +55,10 @@ impl Tracer {
             ParentSource::None if is_hidden => "unknown",
             source => source.name(),
         };
-        description
-            .attributes
-            .push(("wirespan.parent.source", source.into()));
+        description.attributes.push((
+            "wirespan.parent.source",
+            Value::Str(CompactString::const_new(source)),
+        ));
         out.push(Span {
             trace_id: identity.trace_id,
             span_id: identity.span_id,

@@ -66,7 +66,7 @@ pub(super) struct Identity {
 pub(super) struct Held {
     pub(super) opened: Box<Opened>,
     pub(super) resource: Arc<Resource>,
-    pub(super) finished: Option<Box<Finished>>,
+    pub(super) finished: Option<Finished>,
 }
 
 /// An exchange.

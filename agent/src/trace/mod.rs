@@ -281,7 +281,7 @@ impl Tracer {
         }
     }
 
-    fn finish(&mut self, finished: Box<Finished>) {
+    fn finish(&mut self, finished: Finished) {
         let id = finished.id;
         let Some(exchange) = self.exchanges.get_mut(&id) else {
             return;

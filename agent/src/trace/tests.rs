@@ -52,22 +52,19 @@ fn opened(id: u64, connection: &Connection, thread: (u32, u32), at: u64) -> Open
         position: 0,
         started: KernelTime(at),
         head_ended: KernelTime(at),
-        request: Arc::new(RequestHead {
+        request: RequestHead {
             method: Some("GET".into()),
             target: Some(format!("/{id}").into()),
             hidden: false,
             version: HttpVersion::Http11,
             headers: vec![(HeaderName::Host, "h".into())],
-        }),
+        },
     }
 }
 
 fn with_header(mut opened: Opened, traceparent: &str) -> Opened {
-    let mut request = (*opened.request).clone();
-    request
-        .headers
-        .push((HeaderName::Traceparent, traceparent.into()));
-    opened.request = Arc::new(request);
+    let headers = &mut opened.request.headers;
+    headers.push((HeaderName::Traceparent, traceparent.into()));
     opened
 }
 
@@ -101,7 +98,7 @@ impl From<Opened> for Activity {
 
 impl From<Finished> for Activity {
     fn from(finished: Finished) -> Self {
-        Self::Finished(Box::new(finished))
+        Self::Finished(finished)
     }
 }
 

@@ -2,8 +2,10 @@
 //!
 //! nginx has core 0 for itself; the load, the agent and the back end share core 1. Every figure
 //! is shown beside its budget. Nothing fails because of a time: the machine decides those.
+//! `--instructions` counts instead of measuring, and comes to the same on every machine.
 
 mod agent;
+mod instructions;
 mod kernel;
 mod load;
 mod process;
@@ -11,7 +13,7 @@ mod report;
 mod server;
 mod sink;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -35,6 +37,9 @@ pub(crate) struct Options {
     /// Requests per second that are offered in the runs at a fixed rate
     #[arg(long, default_value_t = 48_000)]
     rate: u32,
+    /// Count instructions instead: what an exchange costs between a record and a span
+    #[arg(long)]
+    instructions: bool,
     /// Write the figures to this file as well, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -55,6 +60,9 @@ struct Bench {
 
 /// Measures, prints the table, and writes the JSON.
 pub(crate) fn bench(options: Options) -> Result<()> {
+    if options.instructions {
+        return count_instructions(options.json.as_deref());
+    }
     if !shell::is_root() {
         bail!("tracing needs root: run this as root");
     }
@@ -84,6 +92,18 @@ pub(crate) fn bench(options: Options) -> Result<()> {
     bench.report.print();
     if let Some(path) = json {
         bench.report.write_json(&path)?;
+        shell::step(format!("figures: {}", path.display()));
+    }
+    Ok(())
+}
+
+/// Counts instructions, prints the table, and writes the JSON.
+fn count_instructions(json: Option<&Path>) -> Result<()> {
+    let mut report = Report::default();
+    instructions::count(&mut report)?;
+    report.print();
+    if let Some(path) = json {
+        report.write_json(path)?;
         shell::step(format!("figures: {}", path.display()));
     }
     Ok(())

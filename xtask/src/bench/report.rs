@@ -188,6 +188,9 @@ impl Report {
             );
         }
         println!("\nMedian (lowest..highest). A ratio is the median of the pairs' own ratios.");
+        if self.accounts.is_empty() {
+            return;
+        }
         println!("\n| run | requests | SERVER spans + lost | CLIENT spans + lost | difference |");
         println!("|---|---|---|---|---|");
         for account in &self.accounts {

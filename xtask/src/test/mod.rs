@@ -112,8 +112,9 @@ fn style(tally: &mut Tally) {
     for package in [
         "wirespan",
         "wirespan-ebpf",
-        "wirespan-tests",
         "wirespan-fuzz",
+        "wirespan-instructions",
+        "wirespan-tests",
         "xtask",
     ] {
         tally.check(&format!("clippy {package}"), || {

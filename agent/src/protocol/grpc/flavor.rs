@@ -21,6 +21,15 @@ impl Flavor {
     /// `has_connect_version`: whether the request has `connect-protocol-version`.
     #[must_use]
     pub fn of(content_type: &str, has_connect_version: bool) -> Option<Self> {
+        // Most types are others, and not taken apart.
+        let begins = |prefix: &str| {
+            let start = content_type.trim_ascii_start().as_bytes();
+            let start = start.get(..prefix.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+        };
+        if !has_connect_version && !begins("application/grpc") && !begins("application/connect") {
+            return None;
+        }
         let essence = content_type.split(';').next()?.trim_ascii();
         // A type may say which codec messages have: "application/grpc+proto".
         let (protocol, codec) = match essence.split_once('+') {

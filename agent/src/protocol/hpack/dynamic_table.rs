@@ -114,6 +114,8 @@ impl DynamicTable {
 
     /// Changes the limit (section 6.3).
     pub(super) fn resize(&mut self, capacity: usize) {
+        // What was evicted by an assumed limit may be there still, if the true one was larger.
+        self.has_unseen |= self.is_capacity_assumed && capacity > self.capacity;
         self.capacity = capacity;
         self.is_capacity_assumed = false;
         self.evict(capacity.min(MAX_TABLE_SIZE));

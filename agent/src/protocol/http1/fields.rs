@@ -1,13 +1,11 @@
 //! Header fields (RFC 9112 sections 5 and 6): which of them someone needs, and what they say of the
 //! body's length. Knows neither start lines nor bodies.
 
-use std::borrow::Cow;
-
 use memchr::memchr;
 
 use super::{
     body::Framing,
-    head::split_line,
+    lines::{LineEnds, near},
     message::{Invalid, RpcField},
 };
 use crate::protocol::http::{HeaderName, HttpVersion};
@@ -186,7 +184,8 @@ fn field(name: &[u8]) -> Option<Field> {
         ),
         _ => return None,
     };
-    name.eq_ignore_ascii_case(wanted).then_some(field)
+    let is_likely = wanted.first().is_some_and(|first| letter(0) == *first);
+    (is_likely && name.eq_ignore_ascii_case(wanted)).then_some(field)
 }
 
 /// The field that a line's name is, when white space stands before the colon. A request that hides
@@ -208,27 +207,36 @@ fn spaced(name: &[u8], sender: Sender) -> Result<Option<Field>, Invalid> {
 /// Walks the field lines. Those that are not fields are passed over: what the recipient makes of
 /// them is its own affair, and its response will show it.
 pub(super) fn fields(
-    mut bytes: &[u8],
+    bytes: &[u8],
     sender: Sender,
     mut keep: impl FnMut(Field, &[u8]),
 ) -> Result<Lengths, Invalid> {
     let mut lengths = Lengths::default();
-    while let Some((line, mut rest)) = split_line(bytes) {
+    let mut ends = LineEnds::from(bytes, 0);
+    let mut from = 0;
+    while let Some(end) = ends.next() {
+        let line = line(bytes, from, end);
+        from = end + 1;
         if line.is_empty() {
             break;
         }
-        let mut line = Cow::Borrowed(line);
         // obs-fold: a line that begins with white space goes on with the value before it.
-        while let [b' ' | b'\t', ..] = rest
-            && let Some((more, after)) = split_line(rest)
+        let mut folded = Vec::new();
+        while let Some(b' ' | b'\t') = bytes.get(from)
+            && let Some(end) = ends.next()
         {
-            let line = line.to_mut();
-            line.push(b' ');
-            line.extend_from_slice(trim(more));
-            rest = after;
+            if folded.is_empty() {
+                folded.extend_from_slice(line);
+            }
+            folded.push(b' ');
+            folded.extend_from_slice(trim(self::line(bytes, from, end)));
+            from = end + 1;
         }
-        bytes = rest;
-        let Some(colon) = memchr(b':', &line) else {
+        let line = if folded.is_empty() { line } else { &folded };
+        if !line.first().is_some_and(|first| may_begin(*first)) {
+            continue;
+        }
+        let Some(colon) = colon(line) else {
             continue;
         };
         let (name, value) = line.split_at(colon);
@@ -247,4 +255,20 @@ pub(super) fn fields(
         }
     }
     Ok(lengths)
+}
+
+/// The line between two places, without its CR.
+fn line(bytes: &[u8], from: usize, end: usize) -> &[u8] {
+    let line = bytes.get(from..end).unwrap_or_default();
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// Whether the name of a field that someone wants begins so. Most lines are passed over by that.
+fn may_begin(first: u8) -> bool {
+    matches!(first | 0x20, b'c' | b'e'..=b'h' | b't' | b'u' | b'x')
+}
+
+/// The first colon. Names of fields that someone wants are near, others are looked for behind them.
+fn colon(line: &[u8]) -> Option<usize> {
+    near(line, b':').or_else(|| memchr(b':', line))
 }

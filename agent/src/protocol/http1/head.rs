@@ -2,11 +2,12 @@
 //! the bytes came from or whether more will come.
 
 use compact_str::CompactString;
-use memchr::{memchr, memchr2, memrchr};
+use memchr::{memchr, memchr2};
 
 use super::{
     body::Framing,
     fields::{Field, Sender, fields},
+    lines::LineEnds,
     message::{Answering, Invalid, ResponseHead, Upgrade},
 };
 use crate::protocol::http::{self, HeaderName, HttpVersion, RequestHead};
@@ -27,6 +28,9 @@ pub enum Likeness {
     /// The start line is whole and right.
     Yes,
 }
+
+/// Headers that are kept of most requests at most.
+const USUALLY_KEPT: usize = 4;
 
 /// Whether `bytes` can be the beginning of a request.
 #[must_use]
@@ -125,15 +129,34 @@ fn without_empty_lines(bytes: &[u8]) -> &[u8] {
 /// The last line before `from` must be known not to end the head.
 pub(super) fn head_length(bytes: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
-    while let Some(feed) = memchr(b'\n', bytes.get(at..)?) {
-        at += feed + 1;
-        match &bytes[at..] {
-            [b'\n', ..] => return Some(at + 1),
-            [b'\r', b'\n', ..] => return Some(at + 2),
-            _ => {}
+    while let Some(window) = bytes.get(at..)?.first_chunk::<WINDOW>() {
+        if has_blank_line(window) {
+            break;
         }
+        at += WINDOW - 2;
     }
-    None
+    LineEnds::from(bytes, at).find_map(|feed| match bytes.get(feed + 1..)? {
+        [b'\n', ..] => Some(feed + 2),
+        [b'\r', b'\n', ..] => Some(feed + 3),
+        _ => None,
+    })
+}
+
+/// Bytes in which a blank line is looked for at once; the last two are looked at twice.
+const WINDOW: usize = 34;
+
+/// Whether a line in the window ends in front of a blank one. Looks at all places, so that the
+/// compiler can look at many at a time.
+#[inline]
+fn has_blank_line(window: &[u8; WINDOW]) -> bool {
+    let (first, second, third) = (&window[..WINDOW - 2], &window[1..WINDOW - 1], &window[2..]);
+    let found = first.iter().zip(second).zip(third);
+    let is = |one: &u8, byte| u8::from(*one == byte);
+    let found = found.map(|((first, second), third)| {
+        let is_blank = is(second, b'\n') | is(second, b'\r') & is(third, b'\n');
+        is(first, b'\n') & is_blank
+    });
+    found.fold(0, |found, one| found | one) != 0
 }
 
 /// A request's head, and what else was in it.
@@ -149,7 +172,7 @@ pub(super) struct ParsedRequest {
 pub(super) fn request(bytes: &[u8]) -> Result<ParsedRequest, Invalid> {
     let (line, rest) = split_line(bytes).ok_or(Invalid::StartLine)?;
     let (method, target, version) = request_line(line)?;
-    let mut headers = Vec::new();
+    let mut headers = Vec::with_capacity(USUALLY_KEPT);
     let mut expects = false;
     let mut hosts = Hosts::None;
     let lengths = fields(rest, Sender::Client, |field, value| match field {
@@ -249,8 +272,9 @@ pub(super) fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 fn request_line(line: &[u8]) -> Result<(&[u8], &[u8], HttpVersion), Invalid> {
     let line = line.trim_ascii_end();
-    let first = memchr(b' ', line).ok_or(Invalid::StartLine)?;
-    let last = memrchr(b' ', line).ok_or(Invalid::StartLine)?;
+    let is_space = |byte: &u8| *byte == b' ';
+    let first = line.iter().position(is_space).ok_or(Invalid::StartLine)?;
+    let last = line.iter().rposition(is_space).ok_or(Invalid::StartLine)?;
     let method = &line[..first];
     let target = line.get(first + 1..last).unwrap_or_default().trim_ascii();
     let valid = (1..=MAX_METHOD).contains(&method.len())

@@ -4,6 +4,7 @@
 mod body;
 mod fields;
 mod head;
+mod lines;
 mod message;
 mod reader;
 

@@ -168,6 +168,12 @@ impl HeaderBlock {
         }
     }
 
+    /// Whether any field may be there with a value that is unknown.
+    #[must_use]
+    pub fn has_unknown(&self) -> bool {
+        self.unknown != 0
+    }
+
     /// All known values of a field.
     pub fn all(&self, name: FieldName) -> impl Iterator<Item = &str> {
         self.fields

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use compact_str::{CompactString, ToCompactString};
+use memchr::memchr;
 
 /// Query parameters whose values are credentials, as the conventions for `url.full` list them.
 /// Case-sensitive.
@@ -41,7 +42,7 @@ pub(in crate::span) enum Target<'a> {
 
 impl<'a> Target<'a> {
     pub(super) fn parse(method: &str, target: &'a str) -> Self {
-        let target = target.split_once('#').map_or(target, |(before, _)| before);
+        let target = split_once(target, b'#').map_or(target, |(before, _)| before);
         if target == "*" {
             return Self::Asterisk;
         }
@@ -102,7 +103,7 @@ impl<'a> Target<'a> {
 }
 
 fn split_query(rest: &str) -> (&str, Option<&str>) {
-    match rest.split_once('?') {
+    match split_once(rest, b'?') {
         Some((path, query)) => (path, Some(query).filter(|query| !query.is_empty())),
         None => (rest, None),
     }
@@ -130,8 +131,8 @@ pub(in crate::span) struct Authority<'a> {
 impl<'a> Authority<'a> {
     /// `None` when there is no host.
     pub(in crate::span) fn parse(text: &'a str) -> Option<Self> {
-        let (credentials, text) = match text.rsplit_once('@') {
-            Some((_, text)) => (true, text),
+        let (credentials, text) = match text.bytes().rposition(|byte| byte == b'@') {
+            Some(at) => (true, &text[at + 1..]),
             None => (false, text),
         };
         let (host, port) = split_port(text.trim());
@@ -158,10 +159,16 @@ pub(super) fn split_port(text: &str) -> (&str, Option<&str>) {
             None => (literal, None),
         };
     }
-    match text.split_once(':') {
-        Some((host, port)) if !port.contains(':') => (host, Some(port)),
+    match split_once(text, b':') {
+        Some((host, port)) if !port.as_bytes().contains(&b':') => (host, Some(port)),
         _ => (text, None),
     }
+}
+
+/// As the method of `str`, which searches for a character one part of it at a time.
+fn split_once(text: &str, delimiter: u8) -> Option<(&str, &str)> {
+    let at = memchr(delimiter, text.as_bytes())?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 fn default_port(scheme: &str) -> u16 {
@@ -207,11 +214,7 @@ pub(super) fn full(scheme: &str, authority: &Authority<'_>, target: &Target<'_>)
 
 /// Replaces the values of secret parameters; the keys stay.
 pub(super) fn redact_query(query: &str) -> Cow<'_, str> {
-    let secret = |pair: &str| {
-        pair.split_once('=')
-            .is_some_and(|(key, _)| SECRET_PARAMETERS.contains(&key))
-    };
-    if !query.split('&').any(secret) {
+    if !has_secret(query) {
         return Cow::Borrowed(query);
     }
     let mut redacted = String::with_capacity(query.len() + REDACTED.len());
@@ -229,4 +232,21 @@ pub(super) fn redact_query(query: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(redacted)
+}
+
+/// Whether a parameter's value is a credential. Of nearly all parameters the first letter says no.
+fn has_secret(query: &str) -> bool {
+    let mut rest = query;
+    loop {
+        if matches!(rest.as_bytes().first(), Some(b'A' | b'S' | b's' | b'X')) {
+            let pair = split_once(rest, b'&').map_or(rest, |(pair, _)| pair);
+            if split_once(pair, b'=').is_some_and(|(key, _)| SECRET_PARAMETERS.contains(&key)) {
+                return true;
+            }
+        }
+        match split_once(rest, b'&') {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
 }

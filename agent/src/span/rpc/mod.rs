@@ -84,7 +84,7 @@ pub(super) fn describe(
     call: Call<'_>,
     attributes: &mut Attributes,
 ) -> (CompactString, Status) {
-    let request = &*call.opened.request;
+    let request = &call.opened.request;
     let system = if call.is_connect() {
         "connectrpc"
     } else {

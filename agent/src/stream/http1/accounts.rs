@@ -155,7 +155,7 @@ fn finish(
         return;
     };
     let session = pending.session(error.is_none());
-    cx.out.push(Activity::Finished(Box::new(Finished {
+    cx.out.push(Activity::Finished(Finished {
         id,
         response: pending.response.as_ref().map(|head| Response {
             status: Some(head.status),
@@ -167,5 +167,5 @@ fn finish(
         truncated: pending.request_cut || pending.response_cut,
         gap_bytes: pending.gap_bytes,
         session,
-    })));
+    }));
 }

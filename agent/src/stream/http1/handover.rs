@@ -63,7 +63,7 @@ impl Handover {
         cx: &mut Context<'_>,
     ) {
         let [request_body, response_body] = bodies;
-        cx.out.push(Activity::Finished(Box::new(Finished {
+        cx.out.push(Activity::Finished(Finished {
             id: self.id,
             response: Some(self.response),
             request_body,
@@ -73,6 +73,6 @@ impl Handover {
             truncated: self.truncated,
             gap_bytes: self.gap_bytes,
             session,
-        })));
+        }));
     }
 }

@@ -1,7 +1,5 @@
 //! The direction of requests: opens exchanges. Knows nothing of responses but that they wait.
 
-use std::sync::Arc;
-
 use super::{Http1, ends::is_inside, pipeline::Pending, side::Sync};
 use crate::{
     metrics::counters::{Flow, Loss},
@@ -178,7 +176,7 @@ impl Http1 {
             position,
             started: self.started,
             head_ended: arrival.time,
-            request: Arc::new(head),
+            request: head,
         })));
     }
 

@@ -93,7 +93,7 @@ impl Stream {
             (None, None) => Some(Response { status: None }),
             (head, _) => head,
         };
-        cx.out.push(Activity::Finished(Box::new(Finished {
+        cx.out.push(Activity::Finished(Finished {
             id: self.id,
             response: head,
             request_body: self.request.body,
@@ -105,7 +105,7 @@ impl Stream {
             session: self.call.map_or(Session::Plain, |call| {
                 Session::Rpc(Box::new(call.end(error.is_none())))
             }),
-        })));
+        }));
     }
 }
 
@@ -436,7 +436,7 @@ fn opened(
         position,
         started,
         head_ended: arrival.time,
-        request: Arc::new(request),
+        request,
     }))
 }
 

@@ -30,11 +30,12 @@ pub(super) fn is_request(block: &HeaderBlock) -> bool {
 /// The head of a request.
 pub(super) fn request(block: &HeaderBlock) -> RequestHead {
     let known = |name| block.get(name).known().map(Into::into);
-    let headers = block
-        .fields
-        .iter()
-        .filter_map(|(name, value)| Some((header_name(*name)?, value.clone())))
-        .collect();
+    let mut headers = Vec::with_capacity(block.fields.len());
+    for (name, value) in &block.fields {
+        if let Some(name) = header_name(*name) {
+            headers.push((name, value.clone()));
+        }
+    }
     let mut head = RequestHead {
         method: known(FieldName::Method),
         target: known(FieldName::Path),
@@ -46,9 +47,10 @@ pub(super) fn request(block: &HeaderBlock) -> RequestHead {
     if head.target.is_none() && matches!(block.get(FieldName::Path), Value::Absent) {
         head.target = known(FieldName::Authority);
     }
-    head.hidden |= KEPT
-        .iter()
-        .any(|(name, _)| matches!(block.get(*name), Value::Unknown));
+    head.hidden |= block.has_unknown()
+        && KEPT
+            .iter()
+            .any(|(name, _)| matches!(block.get(*name), Value::Unknown));
     head
 }
 

@@ -325,7 +325,7 @@ impl Player {
         self.out
             .iter()
             .filter_map(|activity| match activity {
-                Activity::Finished(finished) => Some(&**finished),
+                Activity::Finished(finished) => Some(finished),
                 _ => None,
             })
             .collect()

@@ -174,6 +174,26 @@ fn a_table_beyond_the_bound_is_kept_in_part() {
 }
 
 #[test]
+fn a_limit_that_rises_behind_a_loss_leaves_older_entries_unknown() {
+    let mut decoder = Decoder::new();
+    // The lost block raised the limit.
+    decoder.lose();
+    for _ in 0..2 {
+        decoder.decode(&filling(3000), |_| {}).unwrap();
+    }
+    let mut block = Vec::new();
+    integer(0x20, 5, 9000, &mut block);
+    integer(0x80, 7, 63, &mut block);
+    let mut seen = Vec::new();
+    decoder
+        .decode(&block, |field| {
+            seen.push((field.name.is_some(), field.value.is_some()));
+        })
+        .unwrap();
+    assert_eq!(seen, [(false, false)]);
+}
+
+#[test]
 fn what_is_not_valid() {
     for (block, invalid) in [
         (&b"\x80"[..], Invalid::Index),
