@@ -5,7 +5,7 @@ use wirespan_ebpf::records::{CloseRecord, DataRecord, OpenRecord};
 use super::{
     exchange::Session,
     http1::{Handover, Http1},
-    http2::Http2,
+    http2::{Http2, recognise},
     link::{Context, Fate, Link},
     websocket::WebSocket,
 };
@@ -64,7 +64,8 @@ impl Conn {
         cx: &mut Context<'_>,
     ) -> Fate {
         if let Self::Http1(http1) = self
-            && let Some(recognised) = http1.recognise_http2(data, payload)
+            && let Some(begun) = http1.begun(data)
+            && let Some(recognised) = recognise(&http1.link, begun, data, payload)
         {
             let link = std::mem::replace(&mut http1.link, Link::new(0));
             *self = Self::Http2(Box::new(recognised.connection(link)));

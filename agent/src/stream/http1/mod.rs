@@ -27,7 +27,6 @@ use self::{
 };
 use super::{
     exchange::Role,
-    http2::{Recognised, recognise},
     link::{Arrival, Context, Fate, Link},
 };
 use crate::{
@@ -173,17 +172,17 @@ impl Http1 {
         self.fate()
     }
 
-    /// Whether these bytes show that the connection speaks HTTP/2.
-    pub(super) fn recognise_http2(&self, data: &DataRecord, payload: &[u8]) -> Option<Recognised> {
-        if self.is_http || payload.is_empty() {
+    /// As much as was read of what may be a head, in the direction of `data`; `None` when the
+    /// connection is known to speak HTTP/1.
+    pub(super) fn begun(&self, data: &DataRecord) -> Option<&[u8]> {
+        if self.is_http {
             return None;
         }
         let side = self.sides.get(usize::from(data.direction))?;
-        let before = match &self.held {
+        Some(match &self.held {
             Some(held) => &held.bytes,
             None => side.reader.head_so_far(),
-        };
-        recognise(&self.link, before, data, payload)
+        })
     }
 
     fn read(&mut self, arrival: &Arrival<'_>, cx: &mut Context<'_>) {

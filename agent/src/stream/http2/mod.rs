@@ -11,7 +11,7 @@ use wirespan_ebpf::{
     verdict::Verdict,
 };
 
-pub(super) use self::recognise::{Recognised, recognise};
+pub(super) use self::recognise::recognise;
 use self::{ends::Closing, exchanges::Exchanges};
 use super::{
     call::Content,

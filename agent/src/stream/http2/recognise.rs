@@ -39,6 +39,9 @@ pub(in crate::stream) fn recognise(
     data: &DataRecord,
     payload: &[u8],
 ) -> Option<Recognised> {
+    if payload.is_empty() {
+        return None;
+    }
     let way = usize::from(data.direction & 1);
     let from_first = data.position == before.len() as u64;
     let is_request = link.ways().map(|(request, _)| request == way);
