@@ -131,5 +131,5 @@ fuzz_target!(|input: &[u8]| {
             _ => {}
         }
     }
-    assert!(open.is_empty());
+    assert!(open.is_empty(), "{open:?} of {:?}", script.out);
 });

@@ -196,7 +196,8 @@ impl Http2 {
         }
         self.read(arrival, arrival.payload, cx);
         if arrival.uncaptured > 0 {
-            self.skip(arrival.uncaptured, arrival, cx);
+            let from = arrival.position.wrapping_add(arrival.payload.len() as u64);
+            self.skip(from, arrival.uncaptured, arrival, cx);
         }
         self.sides[arrival.way].remember(arrival);
     }
@@ -207,11 +208,13 @@ impl Http2 {
         if arrival.gap == u64::MAX {
             let event = side.reader.lose();
             self.lose_track(arrival.way, 0, cx);
+            let before = self.link.lanes[arrival.way].position;
             if let Some(event) = event {
-                self.happen(event, 0, arrival, cx);
+                self.happen(event, before.unwrap_or_default(), arrival, cx);
             }
         } else {
-            self.skip(arrival.gap, arrival, cx);
+            let from = arrival.position.wrapping_sub(arrival.gap);
+            self.skip(from, arrival.gap, arrival, cx);
         }
     }
 
@@ -252,12 +255,13 @@ impl Http2 {
         }
     }
 
-    /// Passes over bytes that were not copied.
-    fn skip(&mut self, mut count: u64, arrival: &Arrival<'_>, cx: &mut Context<'_>) {
+    /// Passes over bytes from position `from` on, which were not copied.
+    fn skip(&mut self, mut from: u64, count: u64, arrival: &Arrival<'_>, cx: &mut Context<'_>) {
         let way = arrival.way;
-        while count > 0 {
-            let step = self.sides[way].reader.skip(count);
-            count = count.saturating_sub(step.consumed);
+        let end = from.wrapping_add(count);
+        while from != end {
+            let step = self.sides[way].reader.skip(end.wrapping_sub(from));
+            from = from.wrapping_add(step.consumed);
             match step.event {
                 Event::Partial => {}
                 Event::Data {
@@ -273,7 +277,7 @@ impl Http2 {
                 Event::Lost => {
                     self.lose_track(way, step.consumed, cx);
                 }
-                event => self.happen(event, 0, arrival, cx),
+                event => self.happen(event, from, arrival, cx),
             }
         }
     }
@@ -389,6 +393,7 @@ impl Http2 {
         if self.is_request(arrival.way) != Some(false) {
             return;
         }
+        self.fruitless = None;
         let first = end.wrapping_sub(promise.length);
         let started = self.sides[arrival.way].time_of(first, arrival);
         self.exchanges

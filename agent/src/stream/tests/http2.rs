@@ -287,6 +287,30 @@ fn content_that_is_not_copied_is_counted() {
 }
 
 #[test]
+fn a_head_that_was_cut_lies_where_it_began() {
+    for lost in [true, false] {
+        let mut script = begun(true);
+        let from = script.position[1];
+        let head = request(1, "/cut");
+        let (copied, rest) = head.split_at(head.len() - 3);
+        if lost {
+            script.walked(true, &[(copied.to_vec(), 0)]);
+            script.position[1] += rest.len() as u64;
+        } else {
+            script.walked(true, &[(copied.to_vec(), rest.len())]);
+        }
+        script.request(&request(3, "/whole"));
+        let mut player = Player::new();
+        player.play(&script.entries);
+        let opened = player.opened();
+        assert_eq!(opened.len(), 2);
+        assert_eq!(opened[0].position, from);
+        assert!(opened[0].request.hidden);
+        assert_eq!(opened[1].position, from + head.len() as u64);
+    }
+}
+
+#[test]
 fn joined_in_the_middle_what_was_never_seen_is_unknown() {
     let mut script = Script::opened(true, family::INET, role::UNKNOWN, open_flags::PRE_EXISTING);
     script.position = [1000, 2000];
