@@ -3,7 +3,7 @@
 
 use wirespan_ebpf::{
     TURN_BUDGET,
-    frames::{DATA_SPARE, PREFACE, framing},
+    frames::{PREFACE, framing},
     records::{DataRecord, direction, role},
 };
 
@@ -58,10 +58,7 @@ pub(crate) fn taken(state: &mut SocketState, walk: &mut Walk) -> u32 {
         return 0;
     }
     walk.begin(state.framing);
-    walk.spare = DATA_SPARE.saturating_sub(state.beyond);
-    let spare = walk.spare;
     walk.run(state, mode::COPY);
-    state.beyond += spare - walk.spare;
     if walk.left > 0 {
         walk.framer.begin(step::OUT);
     }

@@ -6,12 +6,9 @@
 pub const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Payloads of DATA frames up to this length are copied whole.
-pub const DATA_WHOLE: u32 = 4096;
+pub const DATA_WHOLE: u32 = 1024;
 /// Of longer ones the first bytes, so many: a gRPC message's prefix lies in them.
 pub const DATA_START: u32 = 16;
-/// So many bytes of longer ones are copied whole all the same in each turn: several small messages
-/// may share a frame.
-pub const DATA_SPARE: u32 = 32_768;
 /// Payloads of other frames are copied up to this length.
 pub const OTHER_WHOLE: u32 = 65_536;
 /// Longest payload of a `WebSocket` control frame, which is copied whole.
@@ -199,8 +196,8 @@ mod tests {
     #[test]
     fn data_is_copied_when_it_is_short() {
         assert_eq!(plan(&h2(0, 0, 1)), Some((0, 0)));
-        assert_eq!(plan(&h2(4096, 0, 1)), Some((4096, 4096)));
-        assert_eq!(plan(&h2(4097, 0, 1)), Some((4097, 16)));
+        assert_eq!(plan(&h2(1024, 0, 1)), Some((1024, 1024)));
+        assert_eq!(plan(&h2(1025, 0, 1)), Some((1025, 16)));
         assert_eq!(plan(&h2(0xff_ffff, 0, 1)), Some((0xff_ffff, 16)));
     }
 

@@ -99,10 +99,6 @@ pub(crate) struct Walk {
     pub(crate) status: u32,
     /// Frame headers that were read.
     pub(crate) frames: u32,
-    /// Bytes of content that may still be copied in this turn, see [`frames::DATA_SPARE`].
-    pub(crate) spare: u32,
-    /// Zero.
-    reserved: u32,
     /// Records that were put together, and those of them that found the ring full.
     records: u32,
     unwritten: u32,
@@ -391,12 +387,6 @@ fn read_header<const COPY: bool>(walk: &mut Walk) -> i64 {
     walk.framer.have = 0;
     walk.framer.left = payload.length;
     walk.framer.copied = payload.copied;
-    let spare = u64::from(walk.spare);
-    let is_content = u64::from(payload.copied) < payload.length && payload.length <= spare;
-    if COPY && is_content && walk.framing == u32::from(frames::framing::HTTP2) {
-        walk.framer.copied = payload.length as u32;
-        walk.spare = (spare - payload.length) as u32;
-    }
     walk.frames += 1;
     0
 }
