@@ -39,8 +39,9 @@ impl Http1 {
         if rest == Rest::Inside {
             return;
         }
-        // In a turn that is accounted for, what is missing was at least one request.
-        let least = i64::from(rest == Rest::Requests && gap.is_some());
+        // In a turn that is accounted for, what is missing was at least one request; but a single
+        // byte may be the peer's FIN (see `Link::gap`), and no request is so short.
+        let least = i64::from(rest == Rest::Requests && gap.is_some_and(|gap| gap > 1));
         self.link
             .count_lost(u64::try_from(count.max(least)).unwrap_or(0), Loss::Gap, cx);
         self.request_turn = Some(newest);
